@@ -1,0 +1,2 @@
+//! The `terravec` command.
+fn main() {}

@@ -1,0 +1,203 @@
+//! Stored numbers as they lie in a file: `Codes`.
+//!
+//! Codes are not values. Nothing here averages, compares or interpolates them; the engine's codecs turn
+//! them into vectors first. That is why this type has no arithmetic.
+
+use half::f16;
+
+/// The type of a stored number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum DType {
+    U8,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+    F16,
+    F32,
+    F64,
+}
+
+impl DType {
+    /// Bytes per number.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 | Self::F16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+
+    /// The NumPy name: `uint8`, `float32`, ….
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "uint8",
+            Self::I8 => "int8",
+            Self::U16 => "uint16",
+            Self::I16 => "int16",
+            Self::U32 => "uint32",
+            Self::I32 => "int32",
+            Self::F16 => "float16",
+            Self::F32 => "float32",
+            Self::F64 => "float64",
+        }
+    }
+
+    /// The type with this NumPy name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::U8,
+            Self::I8,
+            Self::U16,
+            Self::I16,
+            Self::U32,
+            Self::I32,
+            Self::F16,
+            Self::F32,
+            Self::F64,
+        ]
+        .into_iter()
+        .find(|d| d.name() == name)
+    }
+
+    /// Whether the numbers are floating point.
+    #[must_use]
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F16 | Self::F32 | Self::F64)
+    }
+}
+
+impl std::fmt::Display for DType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A flat run of stored numbers of one type.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum Samples {
+    U8(Vec<u8>),
+    I8(Vec<i8>),
+    U16(Vec<u16>),
+    I16(Vec<i16>),
+    U32(Vec<u32>),
+    I32(Vec<i32>),
+    F16(Vec<f16>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// Runs `$body` with `$v` bound to the typed vector inside a [`Samples`].
+#[macro_export]
+macro_rules! with_samples {
+    ($samples:expr, $v:ident => $body:expr) => {
+        match $samples {
+            $crate::Samples::U8($v) => $body,
+            $crate::Samples::I8($v) => $body,
+            $crate::Samples::U16($v) => $body,
+            $crate::Samples::I16($v) => $body,
+            $crate::Samples::U32($v) => $body,
+            $crate::Samples::I32($v) => $body,
+            $crate::Samples::F16($v) => $body,
+            $crate::Samples::F32($v) => $body,
+            $crate::Samples::F64($v) => $body,
+        }
+    };
+}
+
+impl Samples {
+    /// `len` copies of `value`, cast to `dtype` (saturating).
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn filled(dtype: DType, len: usize, value: f64) -> Self {
+        match dtype {
+            DType::U8 => Self::U8(vec![value as u8; len]),
+            DType::I8 => Self::I8(vec![value as i8; len]),
+            DType::U16 => Self::U16(vec![value as u16; len]),
+            DType::I16 => Self::I16(vec![value as i16; len]),
+            DType::U32 => Self::U32(vec![value as u32; len]),
+            DType::I32 => Self::I32(vec![value as i32; len]),
+            DType::F16 => Self::F16(vec![f16::from_f64(value); len]),
+            DType::F32 => Self::F32(vec![value as f32; len]),
+            DType::F64 => Self::F64(vec![value; len]),
+        }
+    }
+
+    /// The type of the numbers.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::U8(_) => DType::U8,
+            Self::I8(_) => DType::I8,
+            Self::U16(_) => DType::U16,
+            Self::I16(_) => DType::I16,
+            Self::U32(_) => DType::U32,
+            Self::I32(_) => DType::I32,
+            Self::F16(_) => DType::F16,
+            Self::F32(_) => DType::F32,
+            Self::F64(_) => DType::F64,
+        }
+    }
+
+    /// How many numbers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        with_samples!(self, v => v.len())
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The numbers as little-endian bytes.
+    #[must_use]
+    pub fn to_le_bytes(&self) -> Vec<u8> {
+        with_samples!(self, v => v.iter().flat_map(|x| x.to_le_bytes()).collect())
+    }
+}
+
+/// Stored numbers with their shape: (band, y, x), C order, north row first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Codes {
+    /// The numbers, `bands * height * width` of them.
+    pub samples: Samples,
+    /// Bands, the slowest axis.
+    pub bands: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns, the fastest axis.
+    pub width: usize,
+}
+
+impl Codes {
+    /// Wraps `samples`.
+    ///
+    /// # Panics
+    /// If the number of samples is not `bands * height * width`.
+    #[must_use]
+    pub fn new(samples: Samples, bands: usize, height: usize, width: usize) -> Self {
+        assert_eq!(samples.len(), bands * height * width, "shape does not fit the samples");
+        Self { samples, bands, height, width }
+    }
+
+    /// `value` everywhere.
+    #[must_use]
+    pub fn filled(dtype: DType, bands: usize, height: usize, width: usize, value: f64) -> Self {
+        Self::new(Samples::filled(dtype, bands * height * width, value), bands, height, width)
+    }
+
+    /// The type of the numbers.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        self.samples.dtype()
+    }
+}

@@ -1,0 +1,5 @@
+//! Bytes to blocks of codes, and back.
+
+mod codes;
+
+pub use codes::{Codes, DType, Samples};
