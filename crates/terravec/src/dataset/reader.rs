@@ -10,11 +10,10 @@ use terravec_io::{Codes, Samples};
 use crate::codec::Decoder;
 use crate::error::{Error, Result};
 use crate::query::pixels::Pixels;
-use crate::vectors::{Status, Vectors};
 
 /// Most recently used blocks of codes, bounded by bytes, shared by the tiles of one query.
 #[derive(Debug)]
-pub struct BlockCache {
+pub(crate) struct BlockCache {
     limit: usize,
     state: Mutex<CacheState>,
 }
@@ -49,7 +48,7 @@ impl Block {
 impl BlockCache {
     /// A cache that holds at most `limit` bytes.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { limit, state: Mutex::default() }
     }
 
@@ -85,7 +84,7 @@ impl BlockCache {
 
 /// An open tile.
 #[derive(Debug)]
-pub struct TileReader {
+pub(crate) struct TileReader {
     pub(crate) id: usize,
     pub(crate) tiff: GeoTiff,
     pub(crate) decoder: Decoder,
@@ -94,7 +93,7 @@ pub struct TileReader {
 
 /// What a read hands back: vectors, or the codes behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
+pub(crate) enum Want {
     /// Decoded values.
     Vectors,
     /// Stored codes.
@@ -249,18 +248,4 @@ fn assemble(blocks: &[Arc<Block>], window: Window) -> (Codes, Option<Vec<bool>>)
         }
     }
     (out, mask)
-}
-
-impl Pixels {
-    /// The statuses and vectors behind an answer of single pixels; codes have no vectors.
-    pub(crate) fn into_vectors(self) -> Option<Vectors> {
-        match self {
-            Self::Vectors(v) => Some(v),
-            Self::Codes(..) => None,
-        }
-    }
-
-    pub(crate) fn best_status(&self, i: usize) -> Status {
-        self.status()[i]
-    }
 }

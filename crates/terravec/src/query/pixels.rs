@@ -83,7 +83,7 @@ impl Pixels {
         let (planes, src_planes) = (height * width, src_height * src_width);
         match (self, src) {
             (Self::Vectors(d), Self::Vectors(s)) => copy_runs(&mut d.data, &s.data, bands, planes, src_planes, &runs),
-            (Self::Codes(d, _), Self::Codes(s, _)) => same_type(&mut d.samples, &s.samples, Copy { bands, planes, src_planes, runs: &runs }),
+            (Self::Codes(d, _), Self::Codes(s, _)) => same_type(&mut d.samples, &s.samples, CopyJob { bands, planes, src_planes, runs: &runs }),
             _ => unreachable!("checked above"),
         }
     }
@@ -150,14 +150,14 @@ fn copy_runs<T: Copy>(
     }
 }
 
-struct Copy<'a> {
+struct CopyJob<'a> {
     bands: usize,
     planes: usize,
     src_planes: usize,
     runs: &'a [(usize, usize, usize)],
 }
 
-fn same_type(dst: &mut Samples, src: &Samples, job: Copy<'_>) {
+fn same_type(dst: &mut Samples, src: &Samples, job: CopyJob<'_>) {
     macro_rules! arms {
         ($($t:ident),*) => {
             match (dst, src) {
@@ -190,7 +190,7 @@ fn same_type_fill(samples: &mut Samples, n: usize, status: &[Status], fill: f64)
     arms!(U8, I8, U16, I16, U32, I32, F16, F32, F64);
 }
 
-fn gather<T: std::marker::Copy + Send + Sync>(
+fn gather<T: Copy + Send + Sync>(
     src: &[T],
     bands: usize,
     planes: usize,

@@ -1,9 +1,9 @@
 //! An extraction as a NumPy file, (band, y, x) or (time, band, y, x), with a JSON sidecar that says where it lies.
 
-use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use terravec_io::atomic::Part;
 use terravec_io::{DType, Samples, with_samples};
 
 use super::{Progress, Written, check_absent, total};
@@ -12,15 +12,6 @@ use crate::error::{Error, Result};
 use crate::query::extract::Extraction;
 use crate::query::pixels::{Kind, Pixels};
 use crate::vectors::Status;
-
-/// Removes the unfinished file unless it was renamed.
-struct Part(PathBuf);
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
 
 pub(super) fn write(plan: &Extraction<'_>, path: &Path, force: bool, progress: Progress<'_>) -> Result<Written> {
     let sidecar = path.with_extension("json");
@@ -34,12 +25,10 @@ pub(super) fn write(plan: &Extraction<'_>, path: &Path, force: bool, progress: P
     if plan.periods.len() > 1 {
         shape.insert(0, plan.periods.len());
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let part = Part(path.with_file_name(format!(".{name}.{}.part", std::process::id())));
     let failed = || Error::write(path);
     let header = header(dtype, &shape);
     let size = dtype.size() as u64;
-    let mut file = File::create(&part.0).map_err(failed())?;
+    let (part, mut file) = Part::create(path).map_err(failed())?;
     file.write_all(&header).map_err(failed())?;
     let numbers: usize = shape.iter().product();
     file.set_len(header.len() as u64 + numbers as u64 * size).map_err(failed())?;
@@ -77,11 +66,11 @@ pub(super) fn write(plan: &Extraction<'_>, path: &Path, force: bool, progress: P
         "nodata": match plan.kind { Kind::Codes(_, fill) if fill.is_finite() => serde_json::json!(fill), _ => serde_json::json!("nan") },
         "provenance": plan.provenance,
     });
-    let side_part = Part(path.with_file_name(format!(".{name}.json.{}.part", std::process::id())));
+    let (side_part, mut side) = Part::create(&sidecar).map_err(failed())?;
     let text = serde_json::to_string_pretty(&facts).expect("plain data");
-    fs::write(&side_part.0, text).map_err(failed())?;
-    fs::rename(&side_part.0, &sidecar).map_err(failed())?;
-    fs::rename(&part.0, path).map_err(failed())?;
+    side.write_all(text.as_bytes()).map_err(failed())?;
+    side_part.commit().map_err(failed())?;
+    part.commit().map_err(failed())?;
     Ok(Written { files: vec![path.to_path_buf(), sidecar], valid_pixels: valid, pixels: total(plan) })
 }
 

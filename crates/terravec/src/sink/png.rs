@@ -2,9 +2,10 @@
 //!
 //! Bands are stretched between the 2nd and 98th percentile of the picture.
 
-use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::Path;
+
+use terravec_io::atomic::Part;
 
 use super::Progress;
 use crate::error::{Error, Result};
@@ -82,20 +83,16 @@ fn stretch(plane: &[f32]) -> Vec<u8> {
 }
 
 fn save(path: &Path, width: usize, height: usize, rgba: &[u8]) -> Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
     let write = || -> std::io::Result<()> {
         let size = |n: usize| u32::try_from(n).map_err(std::io::Error::other);
-        let mut encoder = png::Encoder::new(BufWriter::new(File::create(&part)?), size(width)?, size(height)?);
+        let (part, file) = Part::create(path)?;
+        let mut encoder = png::Encoder::new(BufWriter::new(file), size(width)?, size(height)?);
         encoder.set_color(png::ColorType::Rgba);
         encoder.set_depth(png::BitDepth::Eight);
         let mut writer = encoder.write_header()?;
         writer.write_image_data(rgba)?;
         writer.finish()?;
-        fs::rename(&part, path)
+        part.commit()
     };
-    write().map_err(|source| {
-        let _ = fs::remove_file(&part);
-        Error::Write { path: path.to_path_buf(), source }
-    })
+    write().map_err(Error::write(path))
 }
