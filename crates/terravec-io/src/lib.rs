@@ -2,5 +2,6 @@
 
 pub mod atomic;
 mod codes;
+pub mod source;
 
 pub use codes::{Codes, DType, Samples};
