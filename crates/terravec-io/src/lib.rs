@@ -3,5 +3,6 @@
 pub mod atomic;
 pub mod codes;
 pub mod source;
+pub mod tiff;
 
 pub use codes::{Codes, DType, Samples};
