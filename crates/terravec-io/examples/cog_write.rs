@@ -5,7 +5,7 @@
 //! ```json
 //! {"width": 300, "height": 200, "bands": 64, "dtype": "int8", "crs": "EPSG:32616",
 //!  "transform": [10, 0, 500000, 0, -10, 4000000],
-//!  "block": 256, "interleave": "tile", "compression": "zstd", "level": 9, "predictor": true,
+//!  "block": 256, "interleave": "tile", "compression": "zstd", "level": 3, "predictor": true,
 //!  "big_tiff": false, "nodata": "-128", "band_names": [], "scale_offset": [], "tags": [["KEY", "value"]],
 //!  "reduce": "mean", "skip": [[0, 1]]}
 //! ```
@@ -75,7 +75,7 @@ impl Job {
         };
         spec.compression = match (self.compression.as_deref(), self.level) {
             (None, None) => spec.compression,
-            (None | Some("zstd"), level) => Compression::Zstd(level.unwrap_or(9).try_into()?),
+            (None | Some("zstd"), level) => Compression::Zstd(level.unwrap_or(3).try_into()?),
             (Some("deflate"), level) => Compression::Deflate(level.unwrap_or(6)),
             (Some("lzw"), _) => Compression::Lzw,
             (Some("none"), _) => Compression::None,
