@@ -1,102 +1,140 @@
-//! Outputs that appear whole or not at all: written under a temporary name in the same folder, renamed when complete.
-//!
-//! A [`Part`] that is dropped without [`Part::commit`] takes its file away. Parts that are open are listed, so that a program
-//! which is told to stop can take them away too ([`remove_open_parts`]).
+//! A file that appears under its name only when it is complete.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-static OPEN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-static COUNT: AtomicU64 = AtomicU64::new(0);
+use tempfile::NamedTempFile;
 
-/// An output being written.
+/// A file being written next to its final place.
+///
+/// On Linux it has no name until [`commit`](Self::commit), so that not even a killed process leaves anything
+/// behind; elsewhere, and on file systems without nameless files, it is a hidden temporary file that is
+/// removed on drop.
 #[derive(Debug)]
-pub struct Part {
+pub struct PendingFile {
     path: PathBuf,
-    target: PathBuf,
-    committed: bool,
+    inner: Inner,
 }
 
-impl Part {
-    /// Starts an output that will be `target`: a new, empty file next to it.
+#[derive(Debug)]
+enum Inner {
+    #[cfg(target_os = "linux")]
+    Nameless(File),
+    Named(NamedTempFile),
+}
+
+impl PendingFile {
+    /// Starts a file that will be `path`.
     ///
     /// # Errors
     /// If the folder can't be written to.
-    pub fn create(target: &Path) -> io::Result<(Self, File)> {
-        let name = target.file_name().ok_or_else(|| io::Error::other("the output has no file name"))?;
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = target.with_file_name(format!(".{}.{}-{number}.part", name.to_string_lossy(), std::process::id()));
-        if let Ok(mut open) = OPEN.lock() {
-            open.push(path.clone());
-        }
-        let part = Self { path, target: target.to_path_buf(), committed: false };
-        let file = File::options().read(true).write(true).create_new(true).open(&part.path)?;
-        Ok((part, file))
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let inner = match nameless(folder_of(path)) {
+            Some(inner) => inner,
+            None => Inner::Named(temporary().tempfile_in(folder_of(path))?),
+        };
+        Ok(Self { path: path.to_owned(), inner })
     }
 
-    /// The temporary file.
+    /// The open file.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn file(&self) -> &File {
+        match &self.inner {
+            #[cfg(target_os = "linux")]
+            Inner::Nameless(file) => file,
+            Inner::Named(file) => file.as_file(),
+        }
     }
 
-    /// Gives the file its name, replacing what has it.
+    /// Writes everything to disk and puts the file in place, replacing what was there in one step.
     ///
     /// # Errors
-    /// If the file can't be renamed; it is removed then.
-    pub fn commit(mut self) -> io::Result<()> {
-        fs::rename(&self.path, &self.target)?;
-        self.committed = true;
+    /// If the disk is full or the file can't be put in place; nothing is left then.
+    pub fn commit(self) -> io::Result<()> {
+        self.file().sync_all()?;
+        match self.inner {
+            #[cfg(target_os = "linux")]
+            Inner::Nameless(file) => {
+                // A nameless file cannot replace another one: it gets a temporary name first.
+                temporary()
+                    .make_in(folder_of(&self.path), |name| link(&file, name))?
+                    .into_temp_path()
+                    .persist(&self.path)
+                    .map_err(|e| e.error)?;
+            }
+            Inner::Named(file) => {
+                file.persist(&self.path).map_err(|e| e.error)?;
+            }
+        }
         Ok(())
     }
 }
 
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.committed {
-            let _ = fs::remove_file(&self.path);
-        }
-        if let Ok(mut open) = OPEN.lock() {
-            open.retain(|p| *p != self.path);
-        }
-    }
+/// The folder that holds `path`.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Removes every unfinished output of this process; for handlers of "stop now" signals.
-pub fn remove_open_parts() {
-    if let Ok(open) = OPEN.lock() {
-        for path in open.iter() {
-            let _ = fs::remove_file(path);
-        }
+/// A hidden name, and the permissions of an ordinary new file instead of those of a secret.
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
+    builder
+}
+
+#[cfg(target_os = "linux")]
+fn nameless(folder: &Path) -> Option<Inner> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    if !Path::new("/proc/self/fd").exists() {
+        return None; // without it `link` cannot name the file
+    }
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    openat(CWD, folder, flags, Mode::from_raw_mode(0o666)).ok().map(|fd| Inner::Nameless(fd.into()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless(_: &Path) -> Option<Inner> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+fn link(file: &File, name: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    use std::os::fd::AsRawFd;
+    let handle = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, handle, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::io::Write;
 
     #[test]
     fn an_output_appears_whole_or_not_at_all() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out.bin");
-        let list = || fs::read_dir(dir.path()).unwrap().count();
+        let files = || fs::read_dir(dir.path()).unwrap().count();
         {
-            let (_part, mut file) = Part::create(&target).unwrap();
-            file.write_all(b"half").unwrap();
+            let pending = PendingFile::create(&target).unwrap();
+            pending.file().write_all(b"half").unwrap();
             assert!(!target.exists());
         }
-        assert_eq!(list(), 0);
-        let (part, mut file) = Part::create(&target).unwrap();
-        file.write_all(b"whole").unwrap();
-        part.commit().unwrap();
-        assert_eq!((fs::read(&target).unwrap(), list()), (b"whole".to_vec(), 1));
-        let (_part, _file) = Part::create(&target).unwrap();
-        remove_open_parts();
-        assert_eq!(list(), 1);
-        assert!(Part::create(&dir.path().join("no/such/folder.bin")).is_err());
+        assert_eq!(files(), 0);
+        for text in [b"first", b"again"] {
+            let pending = PendingFile::create(&target).unwrap();
+            pending.file().write_all(text).unwrap();
+            pending.commit().unwrap();
+            assert_eq!((fs::read(&target).unwrap(), files()), (text.to_vec(), 1));
+        }
+        assert!(PendingFile::create(&dir.path().join("no/such/folder.bin")).is_err());
     }
 }

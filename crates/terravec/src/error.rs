@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use terravec_geo::GeoError;
 use terravec_io::source::SourceError;
-use terravec_io::tiff::TiffError;
+use terravec_io::tiff::{CogError, TiffError};
 use terravec_io::vector::VectorError;
 
 use crate::catalog::CatalogError;
@@ -23,6 +23,9 @@ pub enum Error {
     /// A GeoTIFF could not be read or written.
     #[error(transparent)]
     Tiff(#[from] TiffError),
+    /// A COG could not be written.
+    #[error(transparent)]
+    Cog(#[from] CogError),
     /// A table of points, regions or samples could not be read or written.
     #[error(transparent)]
     Vector(#[from] VectorError),
@@ -103,8 +106,10 @@ impl Error {
             Self::Geo { .. } => Some("name a CRS as EPSG:n, and check that the place lies where it is valid".into()),
             Self::Codec { .. } | Self::Arrow(_) => None,
             Self::Catalog(e) => e.help(),
-            Self::Source(e) => Some(e.help()),
-            Self::Tiff(e) => Some(e.help()),
+            Self::Source(e) => e.help().map(ToString::to_string),
+            Self::Tiff(e) => e.help().map(ToString::to_string),
+            Self::Cog(CogError::Spec { .. }) => Some("choose a target CRS by its EPSG code with --crs".into()),
+            Self::Cog(_) => Some("check that the folder may be written to and the disk has space".into()),
             Self::Vector(e) => Some(e.help()),
         }
     }

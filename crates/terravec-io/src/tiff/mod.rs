@@ -9,9 +9,11 @@ mod gdal;
 mod georef;
 mod ifd;
 mod reader;
+pub mod write;
 
 pub use error::TiffError;
 pub use reader::{GeoTiff, Level};
+pub use write::{CogError, CogSpec, CogWriter, Compression};
 
 /// Order of the numbers in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

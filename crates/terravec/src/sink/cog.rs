@@ -32,7 +32,7 @@ pub(super) fn write(plan: &Extraction<'_>, period: usize, path: &Path, progress:
         tags.push(("ATTRIBUTION".to_string(), text.clone()));
     }
     let bands = plan.band_names.len();
-    let mut writer = CogWriter::create(
+    let writer = CogWriter::create(
         path,
         CogSpec {
             block: BLOCK,

@@ -3,7 +3,7 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use terravec_io::atomic::Part;
+use terravec_io::atomic::PendingFile;
 use terravec_io::{DType, Samples, with_samples};
 
 use super::{Progress, Written, check_absent, total};
@@ -28,7 +28,8 @@ pub(super) fn write(plan: &Extraction<'_>, path: &Path, force: bool, progress: P
     let failed = || Error::write(path);
     let header = header(dtype, &shape);
     let size = dtype.size() as u64;
-    let (part, mut file) = Part::create(path).map_err(failed())?;
+    let part = PendingFile::create(path).map_err(failed())?;
+    let mut file = part.file();
     file.write_all(&header).map_err(failed())?;
     let numbers: usize = shape.iter().product();
     file.set_len(header.len() as u64 + numbers as u64 * size).map_err(failed())?;
@@ -55,7 +56,6 @@ pub(super) fn write(plan: &Extraction<'_>, path: &Path, force: bool, progress: P
             progress(p * chunks.len() + done + 1, chunks.len() * plan.periods.len());
         }
     }
-    file.sync_all().map_err(failed())?;
     let facts = serde_json::json!({
         "shape": shape,
         "axes": if plan.periods.len() > 1 { &["time", "band", "y", "x"][..] } else { &["band", "y", "x"][..] },
@@ -66,10 +66,10 @@ pub(super) fn write(plan: &Extraction<'_>, path: &Path, force: bool, progress: P
         "nodata": match plan.kind { Kind::Codes(_, fill) if fill.is_finite() => serde_json::json!(fill), _ => serde_json::json!("nan") },
         "provenance": plan.provenance,
     });
-    let (side_part, mut side) = Part::create(&sidecar).map_err(failed())?;
+    let side = PendingFile::create(&sidecar).map_err(failed())?;
     let text = serde_json::to_string_pretty(&facts).expect("plain data");
-    side.write_all(text.as_bytes()).map_err(failed())?;
-    side_part.commit().map_err(failed())?;
+    side.file().write_all(text.as_bytes()).map_err(failed())?;
+    side.commit().map_err(failed())?;
     part.commit().map_err(failed())?;
     Ok(Written { files: vec![path.to_path_buf(), sidecar], valid_pixels: valid, pixels: total(plan) })
 }

@@ -5,7 +5,7 @@
 use std::io::BufWriter;
 use std::path::Path;
 
-use terravec_io::atomic::Part;
+use terravec_io::atomic::PendingFile;
 
 use super::Progress;
 use crate::error::{Error, Result};
@@ -85,8 +85,8 @@ fn stretch(plane: &[f32]) -> Vec<u8> {
 fn save(path: &Path, width: usize, height: usize, rgba: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let size = |n: usize| u32::try_from(n).map_err(std::io::Error::other);
-        let (part, file) = Part::create(path)?;
-        let mut encoder = png::Encoder::new(BufWriter::new(file), size(width)?, size(height)?);
+        let part = PendingFile::create(path)?;
+        let mut encoder = png::Encoder::new(BufWriter::new(part.file()), size(width)?, size(height)?);
         encoder.set_color(png::ColorType::Rgba);
         encoder.set_depth(png::BitDepth::Eight);
         let mut writer = encoder.write_header()?;
