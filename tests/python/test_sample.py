@@ -318,21 +318,20 @@ def test_footers_say_geometry_and_provenance(terravec, tmp_path, seam, mixed):
     assert str(seam.root) in said and "2023" in said
 
 
-def test_point_on_nodata_is_not_outside(terravec, tmp_path, seam):
-    """Far east in zone 31's rectangle, north of zone 32's tiles: a tile is there, a value is not."""
-    raster = seam.rasters[31, 2023]
-    decoded = oracle.decode_alphaearth(raster.values)
-    missing = np.argwhere(np.isnan(decoded[0]))
-    row, col = missing[np.argmax(missing[:, 1])]
-    lon, lat = centers(raster, [(col, row)])
-    other = seam.rasters[32, 2023]
-    c, r = ~other.grid.transform @ oracle.from_lonlat(other.grid.crs, lon[0], lat[0])
-    there = 0 <= c < other.grid.width and 0 <= r < other.grid.height
+def test_nodata_is_not_outside(terravec, tmp_path, big):
+    """In the hole a tile is there but no value; half a degree away no tile is there."""
+    raster = big.decoded()
+    lon, lat = centers(raster, [(351, 303), (10, 10)])
+    points = write_points_csv(tmp_path / "p.csv", [*lon, lon[0] + 0.5], [*lat, lat[0]])
     table = terravec.table(
-        f"{products.ALPHAEARTH}={seam.root}", "--points", f"{lon[0]},{lat[0]}", "--year", 2023,
+        f"{products.ALPHAEARTH}={big.root}",
+        "--points",
+        points,
+        "--year",
+        big.YEAR,
         out=tmp_path / "o.parquet",
-    )  # fmt: skip
-    assert table["status"].to_pylist() == ["valid" if there else "nodata"]
+    )
+    assert table["status"].to_pylist() == ["nodata", "valid", "outside"]
 
 
 def test_points_along_the_seam_are_all_valid_and_right(terravec, tmp_path, seam):
