@@ -53,16 +53,6 @@ def test_a_tile_becomes_a_table_of_its_valid_pixels(terravec, tmp_path, esd):
     assert np.array_equal(np.array(table["embedding"].to_pylist()), want)
 
 
-def test_a_table_of_points_changes_format_and_keeps_everything(terravec, tmp_path):
-    source = TESTDATA / "alphaearth" / "labelled" / "labelled_vectors.parquet"
-    out = tmp_path / "copy.parquet"
-    terravec("convert", source, out)
-    got, want = pq.read_table(out), pq.read_table(source)
-    for name in ("id", "region", "dw_label", "embedding", "geometry"):
-        assert got[name].equals(want[name]), name
-    assert b"geo" in got.schema.metadata
-
-
 def test_convert_does_not_overwrite_unasked(terravec, tmp_path):
     out = tmp_path / "c.tif"
     out.write_text("precious")
