@@ -18,6 +18,33 @@ OPENED_HERE = [
 ]
 
 
+DESCRIPTOR = """\
+id = "earth8"
+name = "Eight numbers for the whole Earth"
+summary = "Made up by the tests."
+kind = "patch"
+format = "geotiff"
+dimension = 8
+dtype = "float32"
+codec = "identity"
+missing = "zero_vector"
+resolution = { degrees = 0.25 }
+licence = "CC0-1.0"
+
+[grid]
+lattice = "global"
+crs = "EPSG:4326"
+
+[tiles]
+pattern = 'earth8\\.tif'
+examples = ["earth8.tif"]
+
+[bands]
+count = 8
+name = "e{}"
+"""
+
+
 @pytest.fixture(scope="module")
 def atlas(terravec):
     answer = terravec.json("products")
@@ -112,14 +139,9 @@ def test_a_users_descriptor_opens_a_new_product(terravec, tmp_path, whole_earth)
         assert table["embedding"][i].as_py() == want[:, row, col].tolist()
 
 
-DESCRIPTOR = """
-TO BE WRITTEN once the descriptor's schema is merged
-"""
-
-
 @pytest.mark.parametrize(
     ("edit", "key"),
-    [(("dimension = 8", "dimension = -8"), "dimension"), (('kind = "pixel"', 'kind = "pixle"'), "kind")],
+    [(("dimension = 8", "dimension = -8"), "dimension"), (('kind = "patch"', 'kind = "pitch"'), "kind")],
 )
 def test_a_bad_descriptor_names_file_line_and_key(terravec, tmp_path, edit, key):
     assert edit[0] in DESCRIPTOR
