@@ -249,9 +249,9 @@ def test_a_box_over_two_zones_is_one_mosaic(terravec, tmp_path, seam, crs, resam
     assert not np.isnan(values).any(), "a gap along the seam or an edge"
     error = np.abs(values - fixtures.field(lon[inside], lat[inside], 2023)).max(axis=0)
     # A nearest pixel is up to 7 m off: 0.026 in one band at this field's slope, and the codes' own 0.004.
-    assert error.max() < 0.032
+    assert error.max() < (0.032 if resampling == "nearest" else 0.045)
     if resampling == "bilinear" and crs != "native":
-        # Only where the seam leaves fewer than four neighbours may it be worse than the codes are.
+        # Where the seam leaves fewer than four neighbours the mean leans to one side; elsewhere only codes err.
         assert np.quantile(error, 0.97) < 0.006
     norms = np.linalg.norm(values.astype(float), axis=0)
     assert np.abs(norms - 1).max() < (0.015 if resampling == "nearest" or crs == "native" else 1e-5)
