@@ -82,7 +82,7 @@ def test_alphaearth_golden_codes(terravec, tmp_path):
     codes[:, 5, 5] = -128
     codes[0, 6, 6] = -128  # one band is enough
     grid = oracle.Grid("EPSG:32631", fixtures.Affine(10, 0, 500_000, 0, -10, 5_000_000), 8, 8)
-    fixtures.write_alphaearth(tmp_path / "tree/2020/31N/xg-0000000000-0000000000.tiff", codes, grid)
+    fixtures.write_alphaearth(tmp_path / "tree/2020/31N/xgoldencodes-0000000000-0000000000.tiff", codes, grid)
     raster = oracle.Raster(codes, grid)
     table = sample_pixels(
         terravec,
