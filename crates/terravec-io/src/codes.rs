@@ -51,19 +51,9 @@ impl DType {
     /// The type with this NumPy name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::U8,
-            Self::I8,
-            Self::U16,
-            Self::I16,
-            Self::U32,
-            Self::I32,
-            Self::F16,
-            Self::F32,
-            Self::F64,
-        ]
-        .into_iter()
-        .find(|d| d.name() == name)
+        [Self::U8, Self::I8, Self::U16, Self::I16, Self::U32, Self::I32, Self::F16, Self::F32, Self::F64]
+            .into_iter()
+            .find(|d| d.name() == name)
     }
 
     /// Whether the numbers are floating point.

@@ -1,6 +1,7 @@
 //! Bytes to blocks of codes, and back.
 
 pub mod atomic;
-mod codes;
+pub mod codes;
+pub mod source;
 
 pub use codes::{Codes, DType, Samples};

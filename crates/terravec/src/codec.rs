@@ -12,7 +12,7 @@ use half::f16;
 use rayon::prelude::*;
 use terravec_io::{Codes, DType, Samples, with_samples};
 
-use crate::catalog::{Codec, Descriptor, Missing};
+use crate::catalog::{CodecSpec, Descriptor, MissingRule as Rule};
 use crate::vectors::{Status, Vectors};
 
 /// A stored number, as float64.
@@ -55,7 +55,7 @@ enum MissingRule {
 /// Turns the codes of one product's raster into vectors.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    codec: Codec,
+    codec: CodecSpec,
     rules: Vec<MissingRule>,
     unit_length: bool,
     dimension: usize,
@@ -112,50 +112,51 @@ impl Decoder {
         let mut rules = Vec::new();
         let mut codec = product.codec.clone();
         let (stored, dimension) = match &codec {
-            Codec::Fsq { levels, codes_per_pixel, qa_band } => {
+            CodecSpec::Fsq { levels, codes_per_pixel, qa_band } => {
                 if dtype.is_float() {
                     return Err(layout("unsigned integer codes".into(), dtype.to_string()));
                 }
                 let stored = qa_band.map_or(*codes_per_pixel as usize, |q| (q as usize).max(*codes_per_pixel as usize));
                 (stored, *codes_per_pixel as usize * levels.len())
             }
-            Codec::SignedSquare { nodata, .. } => {
+            CodecSpec::SignedSquare { nodata, .. } => {
                 if dtype.is_float() {
                     // Mirrors of int8 products that were decoded before they were written.
-                    codec = Codec::Identity;
+                    codec = CodecSpec::Identity;
                 } else {
                     if dtype != DType::I8 {
                         return Err(layout("int8 codes, or decoded floats".into(), dtype.to_string()));
                     }
-                    rules.push(MissingRule::AnyBand(f64::from(*nodata)));
+                    #[allow(clippy::cast_precision_loss)]
+                    rules.push(MissingRule::AnyBand(*nodata as f64));
                 }
                 (bands, bands)
             }
-            Codec::PerPixelScale { .. } => {
+            CodecSpec::PerPixelScale { .. } => {
                 if !dtype.is_float() {
                     return Err(CodecError::NotARaster { product: product.id.clone(), codec: "per_pixel_scale" });
                 }
-                codec = Codec::Identity;
+                codec = CodecSpec::Identity;
                 (bands, bands)
             }
-            Codec::SignBits { .. } => {
+            CodecSpec::SignBits { .. } => {
                 return Err(CodecError::NotARaster { product: product.id.clone(), codec: "sign_bits" });
             }
-            Codec::Identity | Codec::Linear { .. } | Codec::Unknown { .. } => (bands, bands),
+            CodecSpec::Identity | CodecSpec::Linear { .. } | CodecSpec::Unknown { .. } => (bands, bands),
         };
         if bands < stored {
             return Err(layout(format!("{stored} bands"), format!("{bands} bands")));
         }
         if let Some(expected) = product.dimension
-            && !matches!(codec, Codec::Fsq { .. })
+            && !matches!(codec, CodecSpec::Fsq { .. })
             && stored != expected as usize
         {
             return Err(layout(format!("{expected} bands"), format!("{stored} bands")));
         }
-        match &product.missing {
-            Missing::Value { value } => rules.push(MissingRule::AnyBand(*value)),
-            Missing::ZeroVector | Missing::AllZeroCodes => rules.push(MissingRule::AllZero),
-            Missing::None | Missing::Nan | Missing::Scale => {}
+        match product.missing {
+            Some(Rule::Value(value)) => rules.push(MissingRule::AnyBand(value)),
+            Some(Rule::ZeroVector | Rule::AllZeroCodes) => rules.push(MissingRule::AllZero),
+            Some(Rule::None | Rule::Nan | Rule::Scale) | None => {}
         }
         if let Some(value) = nodata.filter(|v| v.is_finite()) {
             rules.push(MissingRule::AnyBand(value));
@@ -188,13 +189,13 @@ impl Decoder {
     /// Whether codes have values at all.
     #[must_use]
     pub fn decodes(&self) -> bool {
-        !matches!(self.codec, Codec::Unknown { .. })
+        !matches!(self.codec, CodecSpec::Unknown { .. })
     }
 
     /// Whether decoded band `i` comes from stored band `i` alone, so that a few bands can be read without the others.
     #[must_use]
     pub fn bandwise(&self) -> bool {
-        !matches!(self.codec, Codec::Fsq { .. })
+        !matches!(self.codec, CodecSpec::Fsq { .. })
     }
 
     /// The number written where a pixel has no code.
@@ -220,7 +221,7 @@ impl Decoder {
             }
         }
         let code_bands = match &self.codec {
-            Codec::Fsq { codes_per_pixel, .. } => (*codes_per_pixel as usize).min(codes.bands),
+            CodecSpec::Fsq { codes_per_pixel, .. } => (*codes_per_pixel as usize).min(codes.bands),
             _ => codes.bands,
         };
         for rule in &self.rules {
@@ -238,18 +239,18 @@ impl Decoder {
         let status = self.status(codes, mask);
         let n = status.len();
         let (data, bands) = match &self.codec {
-            Codec::Identity => (self.map(codes, |q| q), codes.bands),
-            Codec::Linear { scale, offset } => (self.map(codes, |q| q * scale + offset), codes.bands),
-            Codec::SignedSquare { scale, power, .. } => {
+            CodecSpec::Identity => (self.map(codes, |q| q), codes.bands),
+            CodecSpec::Linear { scale, offset } => (self.map(codes, |q| q * scale + offset), codes.bands),
+            CodecSpec::SignedSquare { scale, power, .. } => {
                 (self.map(codes, |q| signed_power(q, *scale, *power)), codes.bands)
             }
-            Codec::Fsq { levels, codes_per_pixel, .. } => {
+            CodecSpec::Fsq { levels, codes_per_pixel, .. } => {
                 (fsq(codes, levels, *codes_per_pixel as usize), *codes_per_pixel as usize * levels.len())
             }
-            Codec::Unknown { reason } => {
+            CodecSpec::Unknown { reason } => {
                 return Err(CodecError::Unpublished { product: String::new(), reason: reason.clone() });
             }
-            Codec::PerPixelScale { .. } | Codec::SignBits { .. } => unreachable!("refused by Decoder::new"),
+            CodecSpec::PerPixelScale { .. } | CodecSpec::SignBits { .. } => unreachable!("refused by Decoder::new"),
         };
         let mut vectors = Vectors { data, status, bands, height: codes.height, width: codes.width };
         if vectors.status.iter().any(|s| *s != Status::Valid) {
@@ -278,7 +279,7 @@ impl Decoder {
                     }
                 });
             }
-            Samples::F32(v) if matches!(self.codec, Codec::Identity) => out.copy_from_slice(v),
+            Samples::F32(v) if matches!(self.codec, CodecSpec::Identity) => out.copy_from_slice(v),
             samples => with_samples!(samples, v => {
                 out.par_chunks_mut(RUN).zip(v.par_chunks(RUN)).for_each(|(o, v)| {
                     for (o, &q) in o.iter_mut().zip(v) {
@@ -296,20 +297,20 @@ impl Decoder {
     fn encode(&self, vectors: &Vectors, dtype: DType) -> Option<Codes> {
         let fill = self.fill(dtype);
         let samples = match (&self.codec, dtype) {
-            (Codec::SignedSquare { scale, power, .. }, DType::I8) => Samples::I8(
+            (CodecSpec::SignedSquare { scale, power, .. }, DType::I8) => Samples::I8(
                 vectors
                     .data
                     .iter()
                     .map(|&v| if v.is_nan() { fill } else { signed_power_code(f64::from(v), *scale, *power) } as i8)
                     .collect(),
             ),
-            (Codec::Identity, DType::F16) => {
+            (CodecSpec::Identity, DType::F16) => {
                 Samples::F16(vectors.data.iter().map(|&v| f16::from_f32(if v.is_nan() { fill as f32 } else { v })).collect())
             }
-            (Codec::Identity, DType::F32) => {
+            (CodecSpec::Identity, DType::F32) => {
                 Samples::F32(vectors.data.iter().map(|&v| if v.is_nan() { fill as f32 } else { v }).collect())
             }
-            (Codec::Identity, DType::F64) => {
+            (CodecSpec::Identity, DType::F64) => {
                 Samples::F64(vectors.data.iter().map(|&v| if v.is_nan() { fill } else { f64::from(v) }).collect())
             }
             _ => return None,

@@ -102,7 +102,7 @@ impl Error {
             Self::Write { .. } => Some("check that the folder exists, may be written to and has space".into()),
             Self::Geo { .. } => Some("name a CRS as EPSG:n, and check that the place lies where it is valid".into()),
             Self::Codec { .. } | Self::Arrow(_) => None,
-            Self::Catalog(e) => Some(e.help()),
+            Self::Catalog(e) => e.help(),
             Self::Source(e) => Some(e.help()),
             Self::Tiff(e) => Some(e.help()),
             Self::Vector(e) => Some(e.help()),

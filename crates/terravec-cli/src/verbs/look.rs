@@ -12,9 +12,9 @@ pub(crate) fn products(cli: &Cli, args: &Products) -> Outcome {
     if let Some(id) = &args.id {
         let product = catalog.get(id)?;
         if cli.json() {
-            print_json(product);
+            print_json(&*product);
         } else {
-            print!("{}", render::page(product));
+            print!("{}", render::page(&product));
         }
         return Ok(());
     }

@@ -3,6 +3,7 @@
 mod aef_index;
 mod index;
 mod open;
+mod product;
 pub(crate) mod reader;
 mod recognise;
 mod tile;
@@ -16,6 +17,7 @@ use terravec_io::tiff::GeoTiff;
 
 pub use open::{OpenOptions, open};
 use reader::TileReader;
+pub(crate) use product::fixed_interval;
 pub use tile::Tile;
 
 use crate::catalog::Descriptor;
@@ -261,7 +263,7 @@ impl RasterDataset {
     pub fn band_names(&self) -> Result<Vec<String>> {
         let reader = self.reader(0)?;
         let n = reader.decoder.dimension();
-        if let Some(names) = self.product.band_names().filter(|names| names.len() == n) {
+        if let Some(names) = product::band_names(&self.product).filter(|names| names.len() == n) {
             return Ok(names);
         }
         let file = reader.tiff.band_names();
@@ -279,9 +281,9 @@ impl RasterDataset {
         let mut provenance = Provenance {
             product: self.product.id.clone(),
             version: self.version.clone(),
-            model: self.product.model_name(),
+            model: self.product.model.as_ref().map(|m| m.name.clone()),
             dimension: reader.decoder.dimension(),
-            decode: self.product.decode_rule(),
+            decode: self.product.codec.to_string(),
             values: values.to_string(),
             years,
             sources: Vec::new(),
@@ -318,7 +320,7 @@ impl RasterDataset {
         Ok(Summary {
             product: self.product.id.clone(),
             name: self.product.name.clone(),
-            kind: self.product.kind.to_string(),
+            kind: self.product.kind.name().to_string(),
             root: self.root.clone(),
             tiles: self.tiles.len(),
             years,
@@ -327,7 +329,7 @@ impl RasterDataset {
             nodata: reader.tiff.nodata(),
             bands: self.band_names()?,
             dimension: reader.decoder.decodes().then(|| reader.decoder.dimension()),
-            decode: self.product.decode_rule(),
+            decode: self.product.codec.to_string(),
             unit_length: self.product.unit_length,
             crs,
             resolution: self.tiles[0].grid.res(),

@@ -10,10 +10,10 @@ use terravec_io::source;
 use terravec_io::tiff::GeoTiff;
 
 use super::tile::Tile;
+use super::product::{fingerprint, interval_of, is_raster};
 use super::{RasterDataset, aef_index, index, recognise};
 use crate::catalog::{Catalog, Descriptor};
 use crate::error::{Error, Result};
-use crate::time::Interval;
 
 /// How a dataset is opened.
 #[derive(Debug, Clone)]
@@ -62,27 +62,16 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<RasterDataset> {
         Some((id, root)) if !id.contains(['/', '\\']) && !Path::new(spec).exists() => (Some(id), root),
         _ => (None, spec),
     };
-    let (id, version) = match product.map(|p| p.split_once('@').map_or((p, None), |(i, v)| (i, Some(v)))) {
-        Some((id, version)) => (Some(id), version),
-        None => (None, None),
-    };
-    let product = id.map(|id| catalog.get(id).cloned().map(Arc::new)).transpose()?;
-    if let (Some(p), Some(v)) = (&product, version)
-        && !p.has_version(v)
-    {
-        return Err(Error::open(
-            format!("product {} has no version {v}", p.id),
-            format!("versions: {}", p.version_names().join(", ")),
-        ));
-    }
+    let (product, variant) = product.map(|p| catalog.resolve(p)).transpose()?.map_or((None, None), |(p, v)| (Some(p), v));
+    let version = variant.map(|v| v.id);
     if product.is_none() && !is_url(root) && !Path::new(root).exists() {
         return Err(not_found(root, catalog));
     }
     if let Some(p) = &product
-        && !p.is_raster()
+        && !is_raster(p)
     {
         return Err(Error::open(
-            format!("product {} is not a raster product ({}); this build reads rasters", p.id, p.kind),
+            format!("product {} does not come as GeoTIFF ({}); only GeoTIFF products can be opened so far", p.id, p.format.name()),
             format!("`terravec products {}` says how it is published", p.id),
         ));
     }
@@ -108,19 +97,18 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<RasterDataset> {
 
 fn dataset(
     product: Arc<Descriptor>,
-    version: Option<&str>,
+    version: Option<String>,
     root: String,
     tiles: Vec<Tile>,
     notes: Vec<String>,
 ) -> RasterDataset {
-    let version = version.map(ToString::to_string);
     RasterDataset { product, version, root, tiles, notes, open: Mutex::new(VecDeque::new()) }
 }
 
 fn require_aef(product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Result<Arc<Descriptor>> {
     match product {
         Some(p) => Ok(p),
-        None => Ok(Arc::new(catalog.get("alphaearth")?.clone())),
+        None => Ok(catalog.get("alphaearth")?),
     }
 }
 
@@ -136,7 +124,7 @@ fn looks_like_file(url: &str) -> bool {
 fn not_found(spec: &str, catalog: &Catalog) -> Error {
     match catalog.get(spec.split('@').next().unwrap_or(spec)) {
         Ok(product) => {
-            let hosts = product.host_urls();
+            let hosts: Vec<&str> = product.hosts.iter().map(|h| h.url.as_str()).collect();
             let hosts = if hosts.is_empty() { "see its page".to_string() } else { hosts.join(", ") };
             Error::open(
                 format!("product {} needs to be told where it is", product.id),
@@ -148,21 +136,6 @@ fn not_found(spec: &str, catalog: &Catalog) -> Error {
             "`terravec products` lists the products; a copy of one is opened as ID=FOLDER",
         ),
     }
-}
-
-/// Year and interval of a file: from the product's naming, else from a folder named after a year, else the product's
-/// own fixed period.
-fn interval_of(path: &str, product: &Descriptor) -> Option<Interval> {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    if let Some(fixed) = product.fixed_interval() {
-        return Some(fixed);
-    }
-    let year = |text: &str| text.parse::<i32>().ok().filter(|y| text.len() == 4 && (1900..=2200).contains(y));
-    product
-        .name_field(name, "year")
-        .and_then(|y| year(&y))
-        .or_else(|| path.rsplit('/').skip(1).find_map(year))
-        .map(Interval::year)
 }
 
 fn tile_of(path: &str, location: &str, tiff: &GeoTiff, product: &Descriptor, size: u64, modified_ms: i64) -> Result<Tile> {
@@ -183,7 +156,7 @@ fn tile_of(path: &str, location: &str, tiff: &GeoTiff, product: &Descriptor, siz
         path: path.to_string(),
         grid: grid.clone(),
         lonlat,
-        interval: interval_of(if path.is_empty() { location } else { path }, product),
+        interval: interval_of(product, if path.is_empty() { location } else { path }),
         bands: tiff.bands(),
         dtype: tiff.dtype(),
         size,
@@ -216,7 +189,7 @@ fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -
     }
     let cache = options.cache();
     // A folder opened as another product, or after its descriptor changed, is another index.
-    let fingerprint = product.as_ref().map_or("?".to_string(), |p| p.fingerprint());
+    let fingerprint = product.as_ref().map_or("?".to_string(), |p| fingerprint(p));
     if let (Some(cache), Some(product)) = (&cache, &product)
         && let Some(tiles) = index::load(cache, path, &fingerprint)
     {
@@ -242,7 +215,7 @@ fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -
             recognise::product_of(file_name(&first.path), &GeoTiff::open(source::open(&location)?)?, &options.catalog)?
         }
     };
-    let fingerprint = product.fingerprint();
+    let fingerprint = self::fingerprint(&product);
     if let Some(cache) = &cache
         && let Some(tiles) = index::load(cache, path, &fingerprint)
     {

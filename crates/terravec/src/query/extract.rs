@@ -12,7 +12,7 @@ use super::pixels::{Kind, Pixels};
 use super::resample::Resampling;
 use super::warp::{self, Recipe};
 use crate::codec::Decoder;
-use crate::dataset::RasterDataset;
+use crate::dataset::{RasterDataset, fixed_interval};
 use crate::dataset::reader::BlockCache;
 use crate::error::{Error, Result};
 use crate::provenance::Provenance;
@@ -234,7 +234,7 @@ impl<'a> Extraction<'a> {
     /// The period of tiles without a year, where the product has a fixed one.
     #[must_use]
     pub fn fixed_interval(&self) -> Option<Interval> {
-        self.dataset.product().fixed_interval()
+        fixed_interval(self.dataset.product())
     }
 
     pub(crate) fn decoder(&self) -> Result<Decoder> {
@@ -387,7 +387,7 @@ fn target_grid(dataset: &RasterDataset, tiles: &[usize], area: Option<&LonLatBox
             Some(r) => return Err(Error::query(format!("resolution {r} is no pixel size"), "give a positive number")),
             None => convert_resolution(native, &crs),
         };
-        Grid::covering(crs, &wanted, rx, ry, true).map_err(Error::geo("the target grid"))?
+        Grid::covering(&crs, &wanted, rx, ry, true).map_err(Error::geo("the target grid"))?
     };
     if grid.width as u128 * grid.height as u128 > MAX_PIXELS {
         return Err(Error::query(
