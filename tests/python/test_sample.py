@@ -117,24 +117,29 @@ def test_tessera_geotiff(terravec, tmp_path, tessera):
         assert np.array_equal(vectors(table, 128), want_at(raster.values, pixels), equal_nan=True)
 
 
-def test_presto_opens_as_its_codes(terravec, tmp_path, presto):
+def test_presto_opens_as_its_codes_and_says_so(terravec, tmp_path, presto):
+    """No decode rule is published: nobody gets vectors by mistake, whoever asks for codes gets them exact."""
     pixels = [(1, 2), (47, 39), (48, 0), (95, 20), (22, 12)]
-    done = terravec(
+    points = write_points_csv(tmp_path / "p.csv", *centers(presto.raster, pixels))
+    question = [
         "sample",
         f"{products.PRESTO}={presto.root}",
         "--points",
-        write_points_csv(tmp_path / "p.csv", *centers(presto.raster, pixels)),
+        points,
         "-o",
         tmp_path / "out.parquet",
-    )
+    ]
+    said = terravec.fails(1, *question)
+    assert "--codes" in said and "decode rule" in said
+    terravec(*question, "--codes")
     table = pq.read_table(tmp_path / "out.parquet")
     assert table["status"].to_pylist() == ["valid"] * 4 + ["nodata"]
-    assert np.array_equal(vectors(table, 128)[:4], want_at(presto.raster.values, pixels[:4]))
+    got = np.array(table["embedding"].to_pylist()[:4])
+    assert np.array_equal(got, want_at(presto.raster.values, pixels[:4]))
     # The season the vectors were made from, not the release date in the file's name.
     assert table["time_start"][0].as_py().replace(tzinfo=None) == datetime(2019, 3, 1)
     assert table["time_end"][0].as_py().replace(tzinfo=None) == datetime(2020, 3, 1)
-    said = (done.stdout + done.stderr + table.schema.metadata[b"terravec"].decode()).lower()
-    assert "code" in said, "values of unknown scale must be labelled as codes"
+    assert "code" in table.schema.metadata[b"terravec"].decode().lower()
 
 
 def test_esd_golden_codes_and_missing_rule(terravec, tmp_path, esd):
