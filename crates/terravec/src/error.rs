@@ -110,7 +110,7 @@ impl Error {
             Self::Tiff(e) => e.help().map(ToString::to_string),
             Self::Cog(CogError::Spec { .. }) => Some("choose a target CRS by its EPSG code with --crs".into()),
             Self::Cog(_) => Some("check that the folder may be written to and the disk has space".into()),
-            Self::Vector(e) => Some(e.help()),
+            Self::Vector(e) => e.help(),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt8Array,
@@ -53,12 +53,9 @@ pub(crate) fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn modified_ms(meta: &fs::Metadata) -> i64 {
-    meta.modified()
-        .ok()
-        .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
-        .and_then(|d| i64::try_from(d.as_millis()).ok())
-        .unwrap_or(0)
+/// Milliseconds since 1970; 0 where the file system keeps no time.
+pub(crate) fn time_ms(time: Option<SystemTime>) -> i64 {
+    time.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).and_then(|d| i64::try_from(d.as_millis()).ok()).unwrap_or(0)
 }
 
 /// Folders that hold tiles, and all between them and the root, with their times in nanoseconds.
@@ -103,7 +100,7 @@ pub(crate) fn load(cache: &Path, root: &Path, fingerprint: &str) -> Option<Vec<T
     }
     if tiles.len() <= MAX_STATS {
         let same = |t: &Tile| {
-            fs::metadata(root.join(&t.path)).is_ok_and(|m| m.len() == t.size && modified_ms(&m) == t.modified_ms)
+            fs::metadata(root.join(&t.path)).is_ok_and(|m| m.len() == t.size && time_ms(m.modified().ok()) == t.modified_ms)
         };
         if !tiles.iter().all(same) {
             return None;

@@ -228,7 +228,7 @@ fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -
             let tiff = GeoTiff::open(source::open(&location)?)?;
             crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
                 .map_err(Error::codec(&location))?;
-            tile_of(&e.path, &location, &tiff, &product, e.size, e.modified_ms)
+            tile_of(&e.path, &location, &tiff, &product, e.size, index::time_ms(e.modified))
         })
         .collect();
     let tiles = tiles.into_iter().collect::<Result<Vec<_>>>()?;
