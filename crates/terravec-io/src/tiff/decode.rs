@@ -122,14 +122,18 @@ fn inflate(codec: Codec, bytes: &[u8], full: usize) -> Result<Vec<u8>, String> {
                 .with_yield_on_full_buffer(true)
                 .build();
             out.resize(full, 0);
-            let result = decoder.decode_bytes(bytes, &mut out);
-            match result.status {
-                Ok(_) => {
-                    out.truncate(result.consumed_out);
-                    Ok(out)
+            // One call stops at each code that resets the table: go on until the block is full or nothing moves.
+            let (mut read, mut written) = (0, 0);
+            while written < full {
+                let step = decoder.decode_bytes(&bytes[read..], &mut out[written..]);
+                let status = step.status.map_err(|e| format!("LZW data is damaged: {e}"))?;
+                (read, written) = (read + step.consumed_in, written + step.consumed_out);
+                if !matches!(status, weezl::LzwStatus::Ok) || (step.consumed_in, step.consumed_out) == (0, 0) {
+                    break;
                 }
-                Err(e) => Err(format!("LZW data is damaged: {e}")),
             }
+            out.truncate(written);
+            Ok(out)
         }
         Codec::PackBits => pack_bits(bytes, full),
     }
