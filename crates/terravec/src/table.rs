@@ -161,7 +161,8 @@ pub fn reduced(r: Reduced) -> Result<RecordBatch> {
     columns.push(column("pixels", Arc::new(UInt64Array::from(r.pixels))));
     columns.push(vectors("embedding", numbers(Samples::F32(r.values)), r.band_names.len(), &r.status)?);
     let shapes = r.regions.polygons.iter().map(wkb::multi_polygon);
-    let geometry = BinaryArray::from_iter_values(shapes.flat_map(|g| std::iter::repeat_n(g, periods)));
+    let shapes: Vec<Vec<u8>> = shapes.flat_map(|g| std::iter::repeat_n(g, periods)).collect();
+    let geometry = BinaryArray::from_iter_values(shapes);
     columns.push(column("geometry", Arc::new(geometry)));
     batch(columns, &r.provenance)
 }

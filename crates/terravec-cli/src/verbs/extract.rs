@@ -12,7 +12,7 @@ use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
     writable(&args.output)?;
-    let bbox = bbox(&args.bbox)?;
+    let bbox = bbox(args.bbox.as_deref())?;
     let area = match (&args.region, bbox) {
         (Some(_), Some(_)) => return Err(Failure::usage("--bbox and --region exclude each other", "give one of them")),
         (None, None) => {

@@ -86,7 +86,7 @@ pub(crate) fn info(cli: &Cli, args: &Dataset) -> Outcome {
 
 pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
     let dataset = dataset(cli, &args.dataset.dataset)?;
-    let area = bbox(&args.bbox)?;
+    let area = bbox(args.bbox.as_deref())?;
     let periods = dataset.periods(&years(args.year.as_deref())?)?;
     let mut rows = Vec::new();
     for period in periods {

@@ -46,14 +46,11 @@ fn years(text: Option<&str>) -> Result<Years, Failure> {
     })
 }
 
-/// `--bbox` as one text or four numbers.
-fn bbox(parts: &[String]) -> Result<Option<LonLatBox>, Failure> {
-    if parts.is_empty() {
-        return Ok(None);
-    }
-    LonLatBox::parse(&parts.join(","))
-        .map(Some)
-        .map_err(|e| Failure::usage(format!("--bbox {}: {e}", parts.join(" ")), "write west,south,east,north in degrees"))
+fn bbox(text: Option<&str>) -> Result<Option<LonLatBox>, Failure> {
+    text.map(|t| {
+        LonLatBox::parse(t).map_err(|e| Failure::usage(format!("--bbox: {e}"), "write west,south,east,north in degrees"))
+    })
+    .transpose()
 }
 
 /// A path on a folder that exists, so that a long run does not fail at its end.

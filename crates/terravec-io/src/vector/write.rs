@@ -89,15 +89,24 @@ fn parquet(
         }
     }
     let properties = properties.set_max_row_group_row_count(Some(rows)).build();
-    // Provenance goes in as footer keys below, not into the Arrow schema.
-    let bare = Arc::new(Schema::new(schema.fields().clone()));
-    let mut writer = ArrowWriter::try_new(out, bare.clone(), Some(properties)).map_err(|e| e.to_string())?;
+    // pyarrow hides footer keys that the Arrow schema does not repeat; what is known before the last batch goes there too.
+    let first = batches.next();
+    let second = batches.next();
     let mut bounds = Bounds::default();
-    for batch in batches {
-        if let Some(g) = batch.column_by_name(GEOMETRY) {
+    let mut known: Vec<(String, String)> = spec.metadata.clone();
+    if let Some(g) = first.as_ref().and_then(|b| b.column_by_name(GEOMETRY)) {
+        bounds.add(g)?;
+        // The bounds of later batches are in the footer alone.
+        let early = Bounds { bbox: bounds.bbox.filter(|_| second.is_none()), kinds: bounds.kinds.clone() };
+        known.push(("geo".into(), early.geo().to_string()));
+    }
+    let bare = Arc::new(Schema::new(schema.fields().clone()).with_metadata(known.into_iter().collect()));
+    let mut writer = ArrowWriter::try_new(out, bare.clone(), Some(properties)).map_err(|e| e.to_string())?;
+    for (i, batch) in first.into_iter().chain(second).chain(batches).enumerate() {
+        if let (Some(g), true) = (batch.column_by_name(GEOMETRY), i > 0) {
             bounds.add(g)?;
         }
-        let batch = batch.with_schema(bare.clone()).map_err(|e| e.to_string())?;
+        let batch = RecordBatch::try_new(bare.clone(), batch.columns().to_vec()).map_err(|e| e.to_string())?;
         writer.write(&batch).map_err(|e| e.to_string())?;
     }
     if schema.field_with_name(GEOMETRY).is_ok() {
@@ -161,7 +170,7 @@ fn arrow_ipc(
     let schema = Arc::new(Schema::new(schema.fields().clone()).with_metadata(metadata));
     let mut writer = FileWriter::try_new(out, &schema).map_err(|e| e.to_string())?;
     for batch in batches {
-        let batch = batch.with_schema(schema.clone()).map_err(|e| e.to_string())?;
+        let batch = RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|e| e.to_string())?;
         writer.write(&batch).map_err(|e| e.to_string())?;
     }
     writer.finish().map_err(|e| e.to_string())

@@ -112,19 +112,15 @@ fn corners(grid: &Grid) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The rectangle around each target pixel's four corners, in source pixels.
+/// Each target pixel's four corners, in source pixels.
 fn footprints(corners: &[(f64, f64)], width: usize, height: usize) -> Vec<Option<Footprint>> {
     let mut out = Vec::with_capacity(width * height);
     for r in 0..height {
         for c in 0..width {
             let i = r * (width + 1) + c;
-            let four = [corners[i], corners[i + 1], corners[i + width + 1], corners[i + width + 2]];
-            let range = |f: fn(&(f64, f64)) -> f64| {
-                let (lo, hi) = four.iter().map(f).fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
-                (lo, hi)
-            };
-            let finite = four.iter().all(|(x, y)| x.is_finite() && y.is_finite());
-            out.push(finite.then(|| Footprint { col: range(|p| p.0), row: range(|p| p.1) }));
+            let corners = [corners[i], corners[i + 1], corners[i + width + 2], corners[i + width + 1]];
+            let finite = corners.iter().all(|(x, y)| x.is_finite() && y.is_finite());
+            out.push(finite.then_some(Footprint { corners }));
         }
     }
     out
@@ -219,7 +215,7 @@ fn average(
     cache: &BlockCache,
 ) -> Result<()> {
     let ends: Vec<(f64, f64)> =
-        footprints.iter().flatten().flat_map(|f| [(f.col.0, f.row.0), (f.col.1, f.row.1)]).collect();
+        footprints.iter().flatten().flat_map(|f| f.corners).collect();
     let Some(span) = span_of(&ends, 0, layer) else { return Ok(()) };
     let side = ((PIECE / recipe.depth.max(1)) as f64).sqrt().max(64.0) as usize / 64 * 64;
     for row in (0..span.height).step_by(side) {
