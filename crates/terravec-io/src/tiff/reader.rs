@@ -298,7 +298,8 @@ impl GeoTiff {
         let stored = self.stored(image, window);
         let places = image.places(stored);
         for jobs in self.batches(image, bands, &places)? {
-            let blocks = self.load(image, &jobs, |_, block| Ok(block))?;
+            let rows = |job: &Job| Overlap::of(job.place, image.block, stored).rows();
+            let blocks = self.load(image, &jobs, rows, |_, block| block)?;
             paste(&mut out, image, bands, stored, self.geo.south_up, &jobs, &blocks);
         }
         Ok(out)
@@ -326,9 +327,14 @@ impl GeoTiff {
         let places: Vec<Place> = by_block.keys().map(|&(row, col)| Place { col, row }).collect();
         let points: Vec<Vec<PointAt>> = by_block.into_values().collect();
         for jobs in self.batches(image, bands, &places)? {
-            let picked = self.load(image, &jobs, |job, block| {
-                let pixel = |r: usize, c: usize| (r * bw + c) * image.chunk.samples;
-                Ok(with_samples!(&block, v => {
+            let rows = |job: &Job| {
+                let rows = points[job.index].iter().map(|p| p.1);
+                rows.clone().min().unwrap_or(0)..rows.max().unwrap_or(0) + 1
+            };
+            let picked = self.load(image, &jobs, rows, |job, block| {
+                let start = rows(job).start;
+                let pixel = |r: usize, c: usize| ((r - start) * bw + c) * image.chunk.samples;
+                with_samples!(&block, v => {
                     let mut out = Vec::new();
                     for &(_, r, c) in &points[job.index] {
                         match job.band {
@@ -337,7 +343,7 @@ impl GeoTiff {
                         }
                     }
                     Samples::from(out)
-                }))
+                })
             })?;
             for (job, picked) in jobs.iter().zip(&picked) {
                 put_points(&mut out, picked, &points[job.index], job.band, bands.len(), at.len());
@@ -357,14 +363,15 @@ impl GeoTiff {
         let mut out = vec![false; window.width * window.height];
         let (bw, bh) = image.block;
         for jobs in self.batches(image, &[0], &image.places(stored))? {
-            let blocks = self.load(image, &jobs, |_, block| Ok(block))?;
+            let rows = |job: &Job| Overlap::of(job.place, image.block, stored).rows();
+            let blocks = self.load(image, &jobs, rows, |_, block| block)?;
             for (job, block) in jobs.iter().zip(&blocks) {
                 let Samples::U8(v) = block else { continue };
                 let part = Overlap::of(job.place, (bw, bh), stored);
                 for r in 0..part.height {
                     let y = part.target_row(r, stored.height, self.geo.south_up);
                     for c in 0..part.width {
-                        let (br, bc) = (part.block_row + r, part.block_col + c);
+                        let (br, bc) = (r, part.block_col + c);
                         out[y * window.width + part.col + c] = if image.bilevel {
                             v[br * bw.div_ceil(8) + bc / 8] >> (7 - bc % 8) & 1 == 1
                         } else {
@@ -432,24 +439,23 @@ impl GeoTiff {
         Ok(batches)
     }
 
-    /// Fetches and decodes a batch in parallel; `keep` takes what is wanted of each block.
+    /// Fetches a batch and decodes `rows` of each block, in parallel; `keep` takes what is wanted of them.
     fn load<T: Send>(
         &self,
         image: &Image,
         jobs: &[Job],
-        keep: impl Fn(&Job, Samples) -> Result<T, TiffError> + Sync,
+        rows: impl Fn(&Job) -> Range<usize> + Sync,
+        keep: impl Fn(&Job, Samples) -> T + Sync,
     ) -> Result<Vec<T>, TiffError> {
         let ranges: Vec<Range<u64>> = jobs.iter().map(|j| j.range.clone()).collect();
         let bytes = self.file.source.read_ranges(&ranges)?;
         jobs.par_iter()
             .zip(&bytes)
             .map(|(job, bytes)| {
-                let rows = image.block.1;
-                let need = if image.tiled { rows } else { rows.min(image.height - job.place.row * rows) };
-                let block = decode_chunk(image.chunk, need, bytes).map_err(|reason| {
+                let block = decode_chunk(image.chunk, rows(job), bytes).map_err(|reason| {
                     self.file.corrupt(format!("block at byte {}", job.range.start), reason)
                 })?;
-                keep(job, block)
+                Ok(keep(job, block))
             })
             .collect()
     }
@@ -503,6 +509,11 @@ impl Overlap {
             height: r1 - r0,
             width: c1 - c0,
         }
+    }
+
+    /// The rows of the block that are inside.
+    fn rows(&self) -> Range<usize> {
+        self.block_row..self.block_row + self.height
     }
 
     /// Row of the answer for row `r` of the part.
@@ -668,7 +679,7 @@ fn paste(
                             for r in 0..part.height {
                                 let y = part.target_row(r, height, flip);
                                 let row = &mut plane[y * width + part.col..][..part.width];
-                                let at = (part.block_row + r) * bw + part.block_col;
+                                let at = r * bw + part.block_col;
                                 if job.band.is_some() {
                                     row.copy_from_slice(&v[at..at + part.width]);
                                 } else {
