@@ -46,7 +46,7 @@ impl Block {
 }
 
 impl BlockCache {
-    /// A cache that holds at most `limit` bytes.
+    /// A cache that holds at most `limit` bytes; with 0, only what a window needs of a block is decoded.
     #[must_use]
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, state: Mutex::default() }
@@ -140,7 +140,8 @@ impl TileReader {
         let whole = |start: usize, len: usize, block: usize, size: usize| {
             start.is_multiple_of(block) && ((start + len).is_multiple_of(block) || start + len == size)
         };
-        if whole(window.col, window.width, bw, grid.width) && whole(window.row, window.height, bh, grid.height) {
+        let aligned = whole(window.col, window.width, bw, grid.width) && whole(window.row, window.height, bh, grid.height);
+        if cache.limit == 0 || aligned {
             let codes = self.tiff.read(0, &stored, window)?;
             let mask = self.tiff.read_mask(0, window)?;
             return self.pixels(codes, mask.as_deref(), bands, want);

@@ -156,7 +156,7 @@ impl<'a> Extraction<'a> {
         let (bw, bh) = first.tiff.block_size();
         let block = bw * bh * first.tiff.bands() * first.tiff.dtype().size();
         let row = (grid.width / bw + 2).saturating_mul(block);
-        Ok(Self {
+        let mut plan = Self {
             grid,
             periods,
             band_names,
@@ -168,8 +168,13 @@ impl<'a> Extraction<'a> {
             polygons,
             resampling: request.resampling,
             renormalise,
-            cache: BlockCache::new(row.clamp(CACHE.0, CACHE.1)),
-        })
+            cache: BlockCache::new(0),
+        };
+        // Nothing is read twice where there is one chunk.
+        if plan.chunks(1).len() > 1 {
+            plan.cache = BlockCache::new(row.clamp(CACHE.0, CACHE.1));
+        }
+        Ok(plan)
     }
 
     /// Windows of the grid, each at most one chunk, whose corners are multiples of `block` (≤ 256).
