@@ -46,7 +46,8 @@ fn fill(edges: &[Edge], grid: &Grid, mask: &mut [bool]) {
     for e in edges {
         let (low, high) = if e.from.1 <= e.to.1 { (e.from, e.to) } else { (e.to, e.from) };
         // Rows whose centre line y satisfies low < y <= high, as GDAL has it.
-        let (first, end) = (clamp((low.1 - 0.5).floor() + 1.0, height), clamp((high.1 - 0.5).floor() + 1.0, height));
+        let (first, end) =
+            (clamp((low.1 - 0.5).floor() + 1.0, height), clamp((high.1 - 0.5).floor() + 1.0, height));
         for (row, crossings) in crossings.iter_mut().enumerate().take(end).skip(first) {
             let y = row as f64 + 0.5;
             crossings.push(low.0 + (y - low.1) / (high.1 - low.1) * (high.0 - low.0));
@@ -70,7 +71,10 @@ impl Edge {
     fn touch(self, grid: &Grid, mask: &mut [bool]) {
         let (width, height) = (grid.width, grid.height);
         let (low, high) = if self.from.1 <= self.to.1 { (self.from, self.to) } else { (self.to, self.from) };
-        if !(low.0.is_finite() && low.1.is_finite() && high.0.is_finite() && high.1.is_finite()) || high.1 < 0.0 || low.1 > height as f64 {
+        if !(low.0.is_finite() && low.1.is_finite() && high.0.is_finite() && high.1.is_finite())
+            || high.1 < 0.0
+            || low.1 > height as f64
+        {
             return;
         }
         let at = |y: f64| {

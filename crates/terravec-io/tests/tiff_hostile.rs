@@ -34,7 +34,8 @@ fn seeds() -> Vec<Vec<u8>> {
     ]
     .iter()
     .flat_map(|dir| {
-        let mut files: Vec<_> = std::fs::read_dir(root.join(dir)).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(root.join(dir)).into_iter().flatten().flatten().map(|e| e.path()).collect();
         files.sort();
         files
     })
@@ -71,7 +72,11 @@ fn mutated_files_end_in_an_error_or_an_answer() {
         let mut bytes = seeds[round % seeds.len()].clone();
         for _ in 0..=random.below(4) {
             // Most of what matters is in the header and the directories.
-            let at = if random.below(3) == 0 { random.below(bytes.len()) } else { random.below(bytes.len().min(1200)) };
+            let at = if random.below(3) == 0 {
+                random.below(bytes.len())
+            } else {
+                random.below(bytes.len().min(1200))
+            };
             match random.below(5) {
                 0 => bytes[at] ^= 1 << random.below(8),
                 1 => bytes[at] = 0xff,
@@ -119,7 +124,14 @@ fn error(bytes: Vec<u8>) -> String {
 #[test]
 fn the_file_and_the_tag_are_named() {
     let image = |extra: &[(u16, u16, u32, u32)]| {
-        let mut all = vec![(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 8), (259, 3, 1, 1), (273, 4, 1, 200), (279, 4, 1, 256)];
+        let mut all = vec![
+            (256, 3, 1, 16),
+            (257, 3, 1, 16),
+            (258, 3, 1, 8),
+            (259, 3, 1, 1),
+            (273, 4, 1, 200),
+            (279, 4, 1, 256),
+        ];
         for e in extra {
             all.retain(|a: &(u16, u16, u32, u32)| a.0 != e.0);
             all.push(*e);
@@ -142,7 +154,14 @@ fn the_file_and_the_tag_are_named() {
     assert!(error(image(&[(317, 3, 1, 9)])).contains("Predictor"));
     assert!(error(image(&[(317, 3, 1, 3)])).contains("Predictor"));
     // A block of 65 536² pixels is no block; it is refused before memory is asked for.
-    let huge = [(256, 4, 1, 65_536), (257, 4, 1, 65_536), (322, 4, 1, 65_536), (323, 4, 1, 65_536), (324, 4, 1, 200), (325, 4, 1, 9)];
+    let huge = [
+        (256, 4, 1, 65_536),
+        (257, 4, 1, 65_536),
+        (322, 4, 1, 65_536),
+        (323, 4, 1, 65_536),
+        (324, 4, 1, 200),
+        (325, 4, 1, 9),
+    ];
     assert!(error(image(&huge)).contains("TileWidth"));
     // Directories in a loop.
     let entries = [(256, 3, 1, 16), (257, 3, 1, 16), (273, 4, 1, 8), (279, 4, 1, 9)];

@@ -36,7 +36,11 @@ fn differences(path: &Path, row: &BTreeMap<String, String>) -> Result<Vec<String
     check("height", tiff.height().to_string(), &row["h"]);
     check("bands", tiff.bands().to_string(), &row["n"]);
     check("type", codes.dtype().to_string(), &row["dtype"]);
-    check("overviews", (tiff.levels().len() - 1).to_string(), if row["ovr"].is_empty() { "0" } else { &row["ovr"] });
+    check(
+        "overviews",
+        (tiff.levels().len() - 1).to_string(),
+        if row["ovr"].is_empty() { "0" } else { &row["ovr"] },
+    );
     if let (Some(grid), Ok(code)) = (tiff.grid(), row["epsg"].parse::<u32>()) {
         check("EPSG", grid.crs.epsg().map_or("none".into(), |c| c.to_string()), &code.to_string());
     }

@@ -147,7 +147,9 @@ fn inflate(codec: Codec, bytes: &[u8], full: usize, need: usize) -> Result<Vec<u
                 None => slot.insert(zstd::bulk::Decompressor::new().map_err(|e| e.to_string())?),
             };
             let mut out = Vec::with_capacity(full);
-            decoder.decompress_to_buffer(bytes, &mut out).map_err(|e| format!("ZSTD data is damaged: {e}"))?;
+            decoder
+                .decompress_to_buffer(bytes, &mut out)
+                .map_err(|e| format!("ZSTD data is damaged: {e}"))?;
             Ok(out)
         }),
         Codec::Lzw => {
@@ -165,7 +167,8 @@ fn inflate(codec: Codec, bytes: &[u8], full: usize, need: usize) -> Result<Vec<u
                 let step = decoder.decode_bytes(&bytes[read..], &mut out[written..]);
                 let status = step.status.map_err(|e| format!("LZW data is damaged: {e}"))?;
                 (read, written) = (read + step.consumed_in, written + step.consumed_out);
-                if !matches!(status, weezl::LzwStatus::Ok) || (step.consumed_in, step.consumed_out) == (0, 0) {
+                if !matches!(status, weezl::LzwStatus::Ok) || (step.consumed_in, step.consumed_out) == (0, 0)
+                {
                     break;
                 }
             }
@@ -229,7 +232,11 @@ fn unpredict_float(raw: &mut [u8], layout: ChunkLayout) {
 fn cast(raw: Vec<u8>, dtype: DType) -> Samples {
     macro_rules! numbers {
         ($t:ty, $n:literal) => {
-            Samples::from(raw.chunks_exact($n).map(|c| <$t>::from_ne_bytes(c.try_into().unwrap_or([0; $n]))).collect::<Vec<$t>>())
+            Samples::from(
+                raw.chunks_exact($n)
+                    .map(|c| <$t>::from_ne_bytes(c.try_into().unwrap_or([0; $n])))
+                    .collect::<Vec<$t>>(),
+            )
         };
     }
     match dtype {
