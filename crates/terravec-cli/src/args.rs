@@ -44,7 +44,8 @@ pub(crate) fn joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString>
         if !is_bbox {
             continue;
         }
-        let number = |a: &OsString| a.to_str().is_some_and(|t| t.trim_end_matches(',').parse::<f64>().is_ok());
+        let number =
+            |a: &OsString| a.to_str().is_some_and(|t| t.trim_end_matches(',').parse::<f64>().is_ok());
         let mut numbers: Vec<String> = Vec::new();
         while numbers.len() < 4
             && let Some(next) = rest.next_if(number)

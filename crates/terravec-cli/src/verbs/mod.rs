@@ -42,13 +42,15 @@ fn dataset(cli: &Cli, spec: &str) -> Result<terravec::RasterDataset, Failure> {
 
 fn years(text: Option<&str>) -> Result<Years, Failure> {
     text.map_or(Ok(Years::All), |t| {
-        Years::parse(t).map_err(|e| Failure::usage(format!("--year {t}: {e}"), "write 2024, 2018..2024 or 2018,2020"))
+        Years::parse(t)
+            .map_err(|e| Failure::usage(format!("--year {t}: {e}"), "write 2024, 2018..2024 or 2018,2020"))
     })
 }
 
 fn bbox(text: Option<&str>) -> Result<Option<LonLatBox>, Failure> {
     text.map(|t| {
-        LonLatBox::parse(t).map_err(|e| Failure::usage(format!("--bbox: {e}"), "write west,south,east,north in degrees"))
+        LonLatBox::parse(t)
+            .map_err(|e| Failure::usage(format!("--bbox: {e}"), "write west,south,east,north in degrees"))
     })
     .transpose()
 }
@@ -59,6 +61,9 @@ fn writable(path: &Path) -> Outcome {
     if parent.is_dir() {
         Ok(())
     } else {
-        Err(Failure::usage(format!("{}: the folder {} does not exist", path.display(), parent.display()), "make it first"))
+        Err(Failure::usage(
+            format!("{}: the folder {} does not exist", path.display(), parent.display()),
+            "make it first",
+        ))
     }
 }

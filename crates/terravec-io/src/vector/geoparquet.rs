@@ -33,7 +33,13 @@ pub(super) fn regions(path: &Path) -> Result<Regions, VectorError> {
 }
 
 fn read(path: &Path) -> Result<Table, VectorError> {
-    let bad = |what: String| VectorError::content(path, what, "give a GeoParquet file with a geometry column, or columns lon and lat");
+    let bad = |what: String| {
+        VectorError::content(
+            path,
+            what,
+            "give a GeoParquet file with a geometry column, or columns lon and lat",
+        )
+    };
     let file = File::open(path).map_err(VectorError::io(path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| bad(e.to_string()))?;
     let geo: Option<Value> = builder
@@ -56,12 +62,16 @@ fn read(path: &Path) -> Result<Table, VectorError> {
     let column = primary.or_else(guessed);
     let meta = geo.as_ref().zip(column).and_then(|(g, c)| g.get("columns")?.get(c));
     let crs = match meta.and_then(|m| m.get("crs")) {
-        Some(Value::Object(o)) => Crs::from_projjson(&Value::Object(o.clone())).map_err(|e| bad(e.to_string()))?,
+        Some(Value::Object(o)) => {
+            Crs::from_projjson(&Value::Object(o.clone())).map_err(|e| bad(e.to_string()))?
+        }
         _ => Crs::wgs84(),
     };
     let mut drop = Vec::new();
     let geometries = if let Some(name) = column {
-        let array = batch.column_by_name(name).ok_or_else(|| bad(format!("the geometry column `{name}` is missing")))?;
+        let array = batch
+            .column_by_name(name)
+            .ok_or_else(|| bad(format!("the geometry column `{name}` is missing")))?;
         drop.push(name.to_string());
         geometries(array, meta).map_err(bad)?
     } else if let Some((x, y)) = coordinate_columns(&names) {
@@ -103,11 +113,18 @@ fn geometries(array: &ArrayRef, meta: Option<&Value>) -> Result<Vec<Option<Geome
             let s = array.as_struct();
             let axis = |n: &str| -> Result<Float64Array, String> {
                 let c = s.column_by_name(n).ok_or(format!("the point column has no field {n}"))?;
-                Ok(cast(c, &DataType::Float64).map_err(|e| e.to_string())?.as_primitive::<Float64Type>().clone())
+                Ok(cast(c, &DataType::Float64)
+                    .map_err(|e| e.to_string())?
+                    .as_primitive::<Float64Type>()
+                    .clone())
             };
             let (x, y) = (axis("x")?, axis("y")?);
-            Ok((0..s.len()).map(|i| s.is_valid(i).then(|| Point::new(x.value(i), y.value(i)).into())).collect())
+            Ok((0..s.len())
+                .map(|i| s.is_valid(i).then(|| Point::new(x.value(i), y.value(i)).into()))
+                .collect())
         }
-        (encoding, kind) => Err(format!("geometry encoding {encoding} in a column of type {kind} is not supported")),
+        (encoding, kind) => {
+            Err(format!("geometry encoding {encoding} in a column of type {kind} is not supported"))
+        }
     }
 }

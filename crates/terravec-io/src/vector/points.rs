@@ -20,7 +20,8 @@ const LAT: [&str; 5] = ["lat", "latitude", "y", "centre_lat", "lat_dd"];
 /// If the text is no such pair, or no place on Earth.
 pub fn parse_point(text: &str) -> Result<Points, VectorError> {
     let point = |what: String| VectorError::Point { what };
-    let (lon, lat) = text.split_once(',').ok_or_else(|| point(format!("`{text}` is neither a file nor LON,LAT")))?;
+    let (lon, lat) =
+        text.split_once(',').ok_or_else(|| point(format!("`{text}` is neither a file nor LON,LAT")))?;
     let number = |t: &str| t.trim().parse::<f64>().map_err(|_| point(format!("`{}` is no number", t.trim())));
     let (lon, lat) = (number(lon)?, number(lat)?);
     check_place(lon, lat).map_err(point)?;
@@ -61,7 +62,11 @@ pub(super) fn of_geometries(
     mut warnings: Vec<String>,
 ) -> Result<Points, VectorError> {
     let bad = |i: usize, what: String| {
-        VectorError::content(path, format!("row {}: {what}", i + 1), "give one point per row, longitude first")
+        VectorError::content(
+            path,
+            format!("row {}: {what}", i + 1),
+            "give one point per row, longitude first",
+        )
     };
     let (mut lon, mut lat) = (Vec::with_capacity(geometries.len()), Vec::with_capacity(geometries.len()));
     let mut without = 0;
@@ -85,10 +90,12 @@ pub(super) fn of_geometries(
         }
     }
     if without > 0 {
-        warnings.push(format!("{}: {without} rows have no geometry; their status is outside", path.display()));
+        warnings
+            .push(format!("{}: {without} rows have no geometry; their status is outside", path.display()));
     }
     let rows = lon.len();
-    let columns = batch(columns, rows).map_err(|e| VectorError::content(path, e.to_string(), "check the file"))?;
+    let columns =
+        batch(columns, rows).map_err(|e| VectorError::content(path, e.to_string(), "check the file"))?;
     Ok(Points { lon, lat, columns, origin: path.display().to_string(), warnings })
 }
 
@@ -107,7 +114,10 @@ pub(super) fn to_degrees(
     let looks = |x: f64, y: f64| !x.is_finite() || (x.abs() <= 180.0 && y.abs() <= 90.0);
     let any = xs.iter().any(|x| x.is_finite());
     if !crs.is_geographic() && any && xs.iter().zip(ys.iter()).all(|(x, y)| looks(*x, *y)) {
-        warnings.push(format!("{}: it claims {crs}, but its coordinates are degrees; read as degrees", path.display()));
+        warnings.push(format!(
+            "{}: it claims {crs}, but its coordinates are degrees; read as degrees",
+            path.display()
+        ));
         return Ok(());
     }
     let to = Transform::new(crs, &degrees)
@@ -120,7 +130,9 @@ pub(super) fn kind(g: &Geometry<f64>) -> &'static str {
     match g {
         Geometry::Point(_) => "point",
         Geometry::Line(_) | Geometry::LineString(_) | Geometry::MultiLineString(_) => "line",
-        Geometry::Polygon(_) | Geometry::MultiPolygon(_) | Geometry::Rect(_) | Geometry::Triangle(_) => "polygon",
+        Geometry::Polygon(_) | Geometry::MultiPolygon(_) | Geometry::Rect(_) | Geometry::Triangle(_) => {
+            "polygon"
+        }
         Geometry::MultiPoint(_) => "multi-point",
         Geometry::GeometryCollection(_) => "geometry collection",
     }
@@ -138,9 +150,14 @@ fn csv(path: &Path) -> Result<Points, VectorError> {
     let text = std::fs::read_to_string(path).map_err(VectorError::io(path))?;
     let text = text.trim_start_matches('\u{feff}');
     let first = text.lines().next().unwrap_or("");
-    let delimiter = [b',', b'\t', b';'].into_iter().max_by_key(|d| first.bytes().filter(|b| b == d).count()).unwrap_or(b',');
+    let delimiter = [b',', b'\t', b';']
+        .into_iter()
+        .max_by_key(|d| first.bytes().filter(|b| b == d).count())
+        .unwrap_or(b',');
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
-    let broken = |e: csv::Error| VectorError::content(path, e.to_string(), "check that every row has as many cells as the header");
+    let broken = |e: csv::Error| {
+        VectorError::content(path, e.to_string(), "check that every row has as many cells as the header")
+    };
     let names: Vec<String> = reader.headers().map_err(broken)?.iter().map(ToString::to_string).collect();
     let (x, y) = coordinate_columns(&names).ok_or_else(|| {
         VectorError::content(
@@ -160,7 +177,9 @@ fn csv(path: &Path) -> Result<Points, VectorError> {
     let mut without = 0;
     for (i, (a, b)) in cells[x].iter().zip(&cells[y]).enumerate() {
         // Line 1 is the header.
-        let bad = |what: String| VectorError::content(path, format!("line {}: {what}", i + 2), "correct the line, or leave it out");
+        let bad = |what: String| {
+            VectorError::content(path, format!("line {}: {what}", i + 2), "correct the line, or leave it out")
+        };
         if a.trim().is_empty() && b.trim().is_empty() {
             without += 1;
             lon.push(f64::NAN);
@@ -168,7 +187,11 @@ fn csv(path: &Path) -> Result<Points, VectorError> {
             continue;
         }
         let number = |t: &str, name: &str| {
-            t.trim().parse::<f64>().ok().filter(|v| v.is_finite()).ok_or_else(|| bad(format!("`{t}` in column {name} is no number")))
+            t.trim()
+                .parse::<f64>()
+                .ok()
+                .filter(|v| v.is_finite())
+                .ok_or_else(|| bad(format!("`{t}` in column {name} is no number")))
         };
         let (a, b) = (number(a, &names[x])?, number(b, &names[y])?);
         check_place(a, b).map_err(bad)?;
@@ -177,7 +200,8 @@ fn csv(path: &Path) -> Result<Points, VectorError> {
     }
     let mut warnings = Vec::new();
     if without > 0 {
-        warnings.push(format!("{}: {without} rows have no coordinates; their status is outside", path.display()));
+        warnings
+            .push(format!("{}: {without} rows have no coordinates; their status is outside", path.display()));
     }
     let columns = names
         .into_iter()
@@ -191,6 +215,7 @@ fn csv(path: &Path) -> Result<Points, VectorError> {
         })
         .collect();
     let rows = lon.len();
-    let columns = batch(columns, rows).map_err(|e| VectorError::content(path, e.to_string(), "check the header"))?;
+    let columns =
+        batch(columns, rows).map_err(|e| VectorError::content(path, e.to_string(), "check the header"))?;
     Ok(Points { lon, lat, columns, origin: path.display().to_string(), warnings })
 }

@@ -40,7 +40,13 @@ pub(super) fn of_geometries(
     let rows = geometries.len();
     let mut polygons = Vec::with_capacity(rows);
     for (i, geometry) in geometries.into_iter().enumerate() {
-        let bad = |what: String| VectorError::content(path, format!("row {}: {what}", i + 1), "give one polygon per row, longitude first");
+        let bad = |what: String| {
+            VectorError::content(
+                path,
+                format!("row {}: {what}", i + 1),
+                "give one polygon per row, longitude first",
+            )
+        };
         let multi = match geometry {
             Some(Geometry::Polygon(p)) => MultiPolygon(vec![p]),
             Some(Geometry::MultiPolygon(m)) => m,
@@ -52,7 +58,10 @@ pub(super) fn of_geometries(
         for p in multi.0 {
             let mut ring = |line: &LineString<f64>| -> Result<LineString<f64>, VectorError> {
                 if line.0.len() < 4 {
-                    return Err(bad(format!("a ring has {} vertices; a polygon needs at least 4", line.0.len())));
+                    return Err(bad(format!(
+                        "a ring has {} vertices; a polygon needs at least 4",
+                        line.0.len()
+                    )));
                 }
                 let (mut xs, mut ys): (Vec<f64>, Vec<f64>) = line.0.iter().map(|c| (c.x, c.y)).unzip();
                 to_degrees(path, &mut xs, &mut ys, crs, &mut warnings)?;
@@ -68,9 +77,14 @@ pub(super) fn of_geometries(
         polygons.push(MultiPolygon(out));
     }
     if polygons.is_empty() {
-        return Err(VectorError::content(path, "it holds no polygon", "give a file with at least one polygon"));
+        return Err(VectorError::content(
+            path,
+            "it holds no polygon",
+            "give a file with at least one polygon",
+        ));
     }
     warnings.dedup();
-    let columns = batch(columns, rows).map_err(|e| VectorError::content(path, e.to_string(), "check the file"))?;
+    let columns =
+        batch(columns, rows).map_err(|e| VectorError::content(path, e.to_string(), "check the file"))?;
     Ok(Regions { polygons, columns, warnings })
 }

@@ -102,12 +102,14 @@ fn iso(ms: i64) -> String {
 /// If a column is of a type that has no text.
 pub fn text_table(batch: &RecordBatch) -> Result<String, VectorError> {
     let rows = records(batch).map_err(|what| VectorError::Point { what })?;
-    let names: Vec<String> = batch.schema().fields().iter().map(|f| f.name().clone()).filter(|n| n != "geometry").collect();
+    let names: Vec<String> =
+        batch.schema().fields().iter().map(|f| f.name().clone()).filter(|n| n != "geometry").collect();
     let cell = |v: Option<&Value>| match v {
         None | Some(Value::Null) => "–".to_string(),
         Some(Value::String(s)) => s.trim_end_matches("T00:00:00Z").to_string(),
         Some(Value::Array(v)) if v.len() > 3 => {
-            let part: Vec<String> = v.iter().take(3).map(|x| format!("{:.4}", x.as_f64().unwrap_or(f64::NAN))).collect();
+            let part: Vec<String> =
+                v.iter().take(3).map(|x| format!("{:.4}", x.as_f64().unwrap_or(f64::NAN))).collect();
             format!("[{}, … {} numbers]", part.join(", "), v.len())
         }
         Some(v) => v.to_string(),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+};
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 
@@ -59,12 +61,21 @@ impl Cell {
 pub(super) fn column(cells: &[Cell], raw: Option<&[String]>) -> ArrayRef {
     let all = |f: fn(&Cell) -> bool| cells.iter().all(|c| matches!(c, Cell::Null) || f(c));
     if all(|c| matches!(c, Cell::Bool(_))) && cells.iter().any(|c| matches!(c, Cell::Bool(_))) {
-        return Arc::new(cells.iter().map(|c| if let Cell::Bool(b) = c { Some(*b) } else { None }).collect::<BooleanArray>());
+        return Arc::new(
+            cells
+                .iter()
+                .map(|c| if let Cell::Bool(b) = c { Some(*b) } else { None })
+                .collect::<BooleanArray>(),
+        );
     }
     if all(|c| matches!(c, Cell::Int(_))) && cells.iter().any(|c| matches!(c, Cell::Int(_))) {
-        return Arc::new(cells.iter().map(|c| if let Cell::Int(i) = c { Some(*i) } else { None }).collect::<Int64Array>());
+        return Arc::new(
+            cells.iter().map(|c| if let Cell::Int(i) = c { Some(*i) } else { None }).collect::<Int64Array>(),
+        );
     }
-    if all(|c| matches!(c, Cell::Int(_) | Cell::Float(_))) && cells.iter().any(|c| matches!(c, Cell::Float(_))) {
+    if all(|c| matches!(c, Cell::Int(_) | Cell::Float(_)))
+        && cells.iter().any(|c| matches!(c, Cell::Float(_)))
+    {
         #[allow(clippy::cast_precision_loss)]
         let value = |c: &Cell| match c {
             Cell::Int(i) => Some(*i as f64),
@@ -88,7 +99,8 @@ pub(super) fn column(cells: &[Cell], raw: Option<&[String]>) -> ArrayRef {
 
 /// Columns as a batch of `rows` rows, also where there is no column.
 pub(super) fn batch(columns: Vec<(String, ArrayRef)>, rows: usize) -> Result<RecordBatch, ArrowError> {
-    let fields: Vec<Field> = columns.iter().map(|(n, c)| Field::new(n, c.data_type().clone(), true)).collect();
+    let fields: Vec<Field> =
+        columns.iter().map(|(n, c)| Field::new(n, c.data_type().clone(), true)).collect();
     RecordBatch::try_new_with_options(
         Arc::new(Schema::new(fields)),
         columns.into_iter().map(|(_, c)| c).collect(),

@@ -41,18 +41,27 @@ pub struct TableSpec {
 ///
 /// # Errors
 /// If the extension is unknown, there is no batch, or the file can't be written.
-pub fn write_table(path: &Path, batches: impl Iterator<Item = RecordBatch>, spec: &TableSpec) -> Result<(), VectorError> {
+pub fn write_table(
+    path: &Path,
+    batches: impl Iterator<Item = RecordBatch>,
+    spec: &TableSpec,
+) -> Result<(), VectorError> {
     let mut batches = batches.peekable();
     let format = |what: String| VectorError::Format { path: path.to_path_buf(), what };
-    let schema = batches.peek().map(RecordBatch::schema).ok_or_else(|| format("there is nothing to write".into()))?;
-    let write: fn(&mut dyn Out, &Schema, &mut dyn Iterator<Item = RecordBatch>, &TableSpec) -> Result<(), String> =
-        match extension(path).as_str() {
-            "parquet" | "geoparquet" | "gpq" => parquet,
-            "arrow" | "feather" | "ipc" => arrow_ipc,
-            "csv" => csv,
-            "geojson" | "json" => geojson,
-            other => return Err(format(format!("`.{other}` is no format a table can be written in"))),
-        };
+    let schema =
+        batches.peek().map(RecordBatch::schema).ok_or_else(|| format("there is nothing to write".into()))?;
+    let write: fn(
+        &mut dyn Out,
+        &Schema,
+        &mut dyn Iterator<Item = RecordBatch>,
+        &TableSpec,
+    ) -> Result<(), String> = match extension(path).as_str() {
+        "parquet" | "geoparquet" | "gpq" => parquet,
+        "arrow" | "feather" | "ipc" => arrow_ipc,
+        "csv" => csv,
+        "geojson" | "json" => geojson,
+        other => return Err(format(format!("`.{other}` is no format a table can be written in"))),
+    };
     let pending = PendingFile::create(path).map_err(VectorError::io(path))?;
     let mut out = BufWriter::with_capacity(1 << 20, pending.file());
     write(&mut out, &schema, &mut batches, spec).map_err(format)?;
@@ -72,9 +81,8 @@ fn parquet(
     spec: &TableSpec,
 ) -> Result<(), String> {
     let mut rows = GROUP_ROWS;
-    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(
-        ZstdLevel::try_new(3).map_err(|e| e.to_string())?,
-    ));
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).map_err(|e| e.to_string())?));
     for field in schema.fields() {
         if let DataType::FixedSizeList(item, n) = field.data_type() {
             let leaf = ColumnPath::from(vec![field.name().clone(), "list".into(), item.name().clone()]);
@@ -106,7 +114,8 @@ fn parquet(
         if let (Some(g), true) = (batch.column_by_name(GEOMETRY), i > 0) {
             bounds.add(g)?;
         }
-        let batch = RecordBatch::try_new(bare.clone(), batch.columns().to_vec()).map_err(|e| e.to_string())?;
+        let batch =
+            RecordBatch::try_new(bare.clone(), batch.columns().to_vec()).map_err(|e| e.to_string())?;
         writer.write(&batch).map_err(|e| e.to_string())?;
     }
     if schema.field_with_name(GEOMETRY).is_ok() {
@@ -170,7 +179,8 @@ fn arrow_ipc(
     let schema = Arc::new(Schema::new(schema.fields().clone()).with_metadata(metadata));
     let mut writer = FileWriter::try_new(out, &schema).map_err(|e| e.to_string())?;
     for batch in batches {
-        let batch = RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|e| e.to_string())?;
+        let batch =
+            RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|e| e.to_string())?;
         writer.write(&batch).map_err(|e| e.to_string())?;
     }
     writer.finish().map_err(|e| e.to_string())
@@ -191,7 +201,9 @@ fn csv(
             DataType::FixedSizeList(_, n) => {
                 let n = usize::try_from(*n).unwrap_or(0);
                 let named = spec.vector_names.len() == n;
-                header.extend((0..n).map(|i| if named { spec.vector_names[i].clone() } else { format!("e{i}") }));
+                header.extend(
+                    (0..n).map(|i| if named { spec.vector_names[i].clone() } else { format!("e{i}") }),
+                );
             }
             DataType::Binary if lonlat => {}
             _ => header.push(field.name().clone()),

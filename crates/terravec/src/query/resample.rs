@@ -143,7 +143,9 @@ pub(crate) fn bilinear(at: &[(f64, f64)], source: &Vectors) -> Weights {
     let mut weights = Weights::default();
     for &(col, row) in at {
         let inside = |c: i64, r: i64| {
-            (c >= 0 && r >= 0 && c < w && r < h).then(|| (r * w + c) as usize).filter(|&i| source.status[i] == Status::Valid)
+            (c >= 0 && r >= 0 && c < w && r < h)
+                .then(|| (r * w + c) as usize)
+                .filter(|&i| source.status[i] == Status::Valid)
         };
         if !(col.is_finite() && row.is_finite()) || inside(col.floor() as i64, row.floor() as i64).is_none() {
             weights.push([]);
@@ -175,7 +177,10 @@ impl Footprint {
     /// Smallest and largest column and row.
     pub(crate) fn bounds(&self) -> ((f64, f64), (f64, f64)) {
         let range = |f: fn(&(f64, f64)) -> f64| {
-            self.corners.iter().map(f).fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
+            self.corners
+                .iter()
+                .map(f)
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
         };
         (range(|p| p.0), range(|p| p.1))
     }
@@ -240,7 +245,8 @@ pub(crate) fn area(
             continue;
         };
         let (across, down) = fp.bounds();
-        let cols = (across.0.floor() as i64).max(col0)..(across.1.ceil() as i64).min(col0 + source.width as i64);
+        let cols =
+            (across.0.floor() as i64).max(col0)..(across.1.ceil() as i64).min(col0 + source.width as i64);
         let rows = (down.0.floor() as i64).max(row0)..(down.1.ceil() as i64).min(row0 + source.height as i64);
         // Coordinates relative to the footprint keep their digits in the areas.
         let origin = (across.0.floor(), down.0.floor());
@@ -301,7 +307,8 @@ mod tests {
         let source = row(&[1.0, 3.0, f32::NAN, 9.0]);
         let fp = |lo, hi| Some(Footprint { corners: [(lo, 0.0), (hi, 0.0), (hi, 1.0), (lo, 1.0)] });
         let mut acc = Accumulator::new(1, 1, 4);
-        let weights = area(&[fp(0.0, 2.0), fp(0.5, 2.5), fp(2.0, 3.0), fp(9.0, 10.0)], &source, (0, 0), &mut acc);
+        let weights =
+            area(&[fp(0.0, 2.0), fp(0.5, 2.5), fp(2.0, 3.0), fp(9.0, 10.0)], &source, (0, 0), &mut acc);
         acc.add(&weights, &source);
         let out = acc.finish();
         assert_eq!(out.data[0], 2.0);
@@ -312,7 +319,13 @@ mod tests {
 
     #[test]
     fn a_turned_footprint_weighs_only_what_it_covers() {
-        let source = Vectors { data: (0..9u8).map(f32::from).collect(), status: vec![Status::Valid; 9], bands: 1, height: 3, width: 3 };
+        let source = Vectors {
+            data: (0..9u8).map(f32::from).collect(),
+            status: vec![Status::Valid; 9],
+            bands: 1,
+            height: 3,
+            width: 3,
+        };
         // A diamond around the middle, touching the middles of the outer edges.
         let fp = Footprint { corners: [(1.5, 0.0), (3.0, 1.5), (1.5, 3.0), (0.0, 1.5)] };
         let mut acc = Accumulator::new(1, 1, 1);
