@@ -269,8 +269,14 @@ def scaling(bench, path, size):
                  "--year", 2024, "--codes", "-o", out, "--force"],
                 home,
             )  # fmt: skip
-        with rasterio.open(out) as src:
+        with rasterio.open(out) as src, rasterio.open(path) as tile:
             pixels = src.width * src.height
+            row = int((src.transform.f - y0) / 10)  # the tile's rows run north from y0
+            col = int((src.transform.c - x0) / 10)
+            for band in (1, 64):
+                same = tile.read(band, window=((row - src.height, row), (col, col + src.width)))[::-1]
+                if not np.array_equal(src.read(band), same):
+                    sys.exit(f"error: the extract of {side}² holds other codes")
         out.unlink()
         print(f"  extract {side}²: {wall:.1f} s, {rss:.0f} MB", flush=True)
         lines.append(f"| {pixels / 1e6:.1f} M | {wall:.2f} | {pixels / 1e6 / wall:.2f} | {rss:.0f} |")
