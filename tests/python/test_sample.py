@@ -134,7 +134,7 @@ def test_presto_opens_as_its_codes_and_says_so(terravec, tmp_path, presto):
     terravec(*question, "--codes")
     table = pq.read_table(tmp_path / "out.parquet")
     assert table["status"].to_pylist() == ["valid"] * 4 + ["nodata"]
-    assert "embedding" not in table.column_names, "codes are never mistaken for vectors"
+    assert "embedding" not in table.column_names, "codes are not called vectors"
     assert table["codes"].type == pa.list_(pa.uint16(), 128)
     got = np.array(table["codes"].to_pylist()[:4])
     assert np.array_equal(got, want_at(presto.raster.values, pixels[:4]))
