@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{RecordBatch, RecordBatchReader, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value, json};
@@ -89,7 +89,7 @@ fn rewrite(from: &Path, to: &Path, options: &[&str]) -> Outcome {
         }
     }
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(from)?)?.build()?;
-    let schema = std::sync::Arc::new(reader_schema(&reader));
+    let schema = reader.schema();
     let mut writer = TableWriter::create(to, &schema, &spec)?;
     if hilbert {
         let all = reader.collect::<Result<Vec<_>, _>>()?;
@@ -104,8 +104,4 @@ fn rewrite(from: &Path, to: &Path, options: &[&str]) -> Outcome {
     }
     writer.finish()?;
     Ok(())
-}
-
-fn reader_schema(reader: &impl arrow::array::RecordBatchReader) -> arrow::datatypes::Schema {
-    reader.schema().as_ref().clone()
 }

@@ -2,6 +2,7 @@
 //! where nothing does.
 
 mod footer;
+mod guard;
 mod native;
 
 use std::fs::File;
@@ -33,7 +34,7 @@ enum Places {
 
 pub(super) fn read<S: Shape>(path: &Path) -> Result<Features<S>, VectorError> {
     let file = File::open(path).map_err(VectorError::io(path))?;
-    read_file(file).map_err(|what| {
+    guard::guarded(|| read_file(file)).map_err(|what| {
         VectorError::content(
             path,
             what,
