@@ -51,7 +51,7 @@ pub(super) fn start(out: Out, schema: &SchemaRef, spec: &TableSpec) -> Result<Bo
     let zstd = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|e| e.to_string())?;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(zstd))
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_max_row_group_row_count(Some(GROUP_ROWS.min(GROUP_BYTES / vector_bytes(schema)).max(1)))
         .set_max_row_group_bytes(Some(GROUP_BYTES));
     for field in schema.fields() {
         properties = vector_properties(properties, field);
@@ -71,6 +71,17 @@ pub(super) fn start(out: Out, schema: &SchemaRef, spec: &TableSpec) -> Result<Bo
         bounds: Bounds::default(),
         spec: spec.clone(),
     }))
+}
+
+/// Bytes of the vectors of a row, before compression; at least 1.
+fn vector_bytes(schema: &Schema) -> usize {
+    let width = |field: &Arc<Field>| match field.data_type() {
+        DataType::FixedSizeList(item, n) => {
+            usize::try_from(*n).unwrap_or(0).saturating_mul(item.data_type().primitive_width().unwrap_or(1))
+        }
+        _ => 0,
+    };
+    schema.fields().iter().map(width).fold(0, usize::saturating_add).max(1)
 }
 
 /// No least and greatest value, no dictionary: neither helps to find anything.
