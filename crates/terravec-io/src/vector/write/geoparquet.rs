@@ -9,7 +9,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use geo_types::{Coord, Geometry};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
@@ -91,6 +91,8 @@ fn opaque(properties: WriterPropertiesBuilder, leaf: &ColumnPath) -> WriterPrope
         .set_column_statistics_enabled(leaf.clone(), EnabledStatistics::None)
 }
 
+/// Numbers stay plain: byte stream splits make float32 vectors of a model 12 % smaller (Clay: 0.79 of the raw bytes
+/// instead of 0.90), but those of a quantised product 77 % larger (AlphaEarth: 0.54 instead of 0.31).
 fn vector_properties(properties: WriterPropertiesBuilder, field: &Field) -> WriterPropertiesBuilder {
     let (DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item)) =
         field.data_type()
@@ -100,14 +102,7 @@ fn vector_properties(properties: WriterPropertiesBuilder, field: &Field) -> Writ
     if !item.data_type().is_numeric() {
         return properties;
     }
-    let leaf = ColumnPath::from(vec![field.name().clone(), "list".into(), item.name().clone()]);
-    let properties = opaque(properties, &leaf);
-    if item.data_type().is_floating() {
-        // Like bytes of floats side by side: ZSTD then finds what they share.
-        properties.set_column_encoding(leaf, Encoding::BYTE_STREAM_SPLIT)
-    } else {
-        properties
-    }
+    opaque(properties, &ColumnPath::from(vec![field.name().clone(), "list".into(), item.name().clone()]))
 }
 
 impl Sink for GeoParquet {
