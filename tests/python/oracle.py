@@ -170,13 +170,17 @@ def bilinear(raster, grid):
         return total / weights, count
 
 
-def average(raster, grid, samples=16):
-    """Mean over each target pixel's footprint by dense sampling. Returns (values, share of valid samples)."""
+def average(raster, grid, samples=16, spread=1.0):
+    """Mean over each target pixel's footprint, or `spread` times it, by dense sampling.
+
+    Returns (values, share of valid samples).
+    """
     t = grid.transform
     total, valid_count = 0.0, 0.0
     for i in range(samples):
         for j in range(samples):
-            shifted = t @ Affine.translation((i + 0.5) / samples - 0.5, (j + 0.5) / samples - 0.5)
+            across, down = ((k + 0.5) / samples - 0.5 for k in (i, j))
+            shifted = t @ Affine.translation(across * spread, down * spread)
             value = nearest(raster, Grid(grid.crs, shifted, grid.width, grid.height))
             valid = ~np.isnan(value[0])
             total = total + np.where(valid, value, 0)

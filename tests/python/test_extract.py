@@ -334,13 +334,14 @@ def test_average_in_another_crs_is_the_mean_over_the_footprint(terravec, tmp_pat
     want, share = oracle.average(big.decoded(), got.grid, samples=18)
     want = oracle.unit(want)
     valid = ~np.isnan(got.values[0])
-    assert valid[share == 1].all() and not valid[share == 0].any()
+    # Slivers of a source pixel may fall between the samples: the tests of validity leave them a margin.
+    _, around = oracle.average(big.decoded(), got.grid, samples=26, spread=1.1)
+    assert valid[share > 0].all() and not valid[around == 0].any()
     whole = valid & (share == 1)
-    # Averaging whole source pixels by centre or by area are both fair; point sampling is not.
-    assert np.abs(got.values[:, whole] - want[:, whole]).max() < 0.02
+    error = np.abs(got.values[:, whole] - want[:, whole])
+    assert error.max() < 0.004, "the mean over the area, not over the pixels whose centre is inside"
     point = oracle.nearest(big.decoded(), got.grid)
-    mean_error = np.abs(got.values[:, whole] - want[:, whole]).mean()
-    assert mean_error < 0.25 * np.abs(point[:, whole] - want[:, whole]).mean()
+    assert error.mean() < 0.15 * np.abs(point[:, whole] - want[:, whole]).mean()
 
 
 def test_region_in_another_crs_is_masked_there(terravec, tmp_path):

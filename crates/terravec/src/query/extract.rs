@@ -12,8 +12,8 @@ use super::pixels::{Kind, Pixels};
 use super::resample::Resampling;
 use super::warp::{self, Recipe};
 use crate::codec::Decoder;
-use crate::dataset::{RasterDataset, fixed_interval};
 use crate::dataset::reader::BlockCache;
+use crate::dataset::{RasterDataset, fixed_interval};
 use crate::error::{Error, Result};
 use crate::provenance::Provenance;
 use crate::time::{Interval, Years};
@@ -124,7 +124,8 @@ impl<'a> Extraction<'a> {
                 "use nearest, or leave --codes out to resample decoded vectors",
             ));
         }
-        let all_names = if request.codes { stored_names(dataset, &first.tiff)? } else { dataset.band_names()? };
+        let all_names =
+            if request.codes { stored_names(dataset, &first.tiff)? } else { dataset.band_names()? };
         let bands = request.bands.as_ref().map(|wanted| find_bands(wanted, &all_names)).transpose()?;
         let band_names = match &bands {
             Some(bands) => bands.iter().map(|&b| all_names[b].clone()).collect(),
@@ -142,7 +143,11 @@ impl<'a> Extraction<'a> {
             });
         }
         let grid = target_grid(dataset, &every, area.as_ref(), request)?;
-        let kind = if request.codes { Kind::Codes(first.tiff.dtype(), decoder.fill(first.tiff.dtype())) } else { Kind::Vectors };
+        let kind = if request.codes {
+            Kind::Codes(first.tiff.dtype(), decoder.fill(first.tiff.dtype()))
+        } else {
+            Kind::Vectors
+        };
         let polygons = match &request.area {
             Area::Regions { regions, mask: true, all_touched } => {
                 Some((project(&regions.polygons, &grid.crs)?, *all_touched))
@@ -151,12 +156,16 @@ impl<'a> Extraction<'a> {
         };
         // A mean of some bands can't be renormalised without the others: see `read`.
         let renormalise = decoder.unit_length() && request.resampling != Resampling::Nearest;
-        let provenance = dataset.provenance(&every, if request.codes { "codes" } else { "vectors" }, describe_request(request))?;
+        let provenance = dataset.provenance(
+            &every,
+            if request.codes { "codes" } else { "vectors" },
+            describe_request(request),
+        )?;
         let layers = selected.iter().map(|tiles| Layer::group(dataset, tiles)).collect();
         let (bw, bh) = first.tiff.block_size();
         let block = bw * bh * first.tiff.bands() * first.tiff.dtype().size();
         let row = (grid.width / bw + 2).saturating_mul(block);
-        Ok(Self {
+        let mut plan = Self {
             grid,
             periods,
             band_names,
@@ -168,8 +177,13 @@ impl<'a> Extraction<'a> {
             polygons,
             resampling: request.resampling,
             renormalise,
-            cache: BlockCache::new(row.clamp(CACHE.0, CACHE.1)),
-        })
+            cache: BlockCache::new(0),
+        };
+        // Nothing is read twice where there is one chunk.
+        if plan.chunks(1).len() > 1 {
+            plan.cache = BlockCache::new(row.clamp(CACHE.0, CACHE.1));
+        }
+        Ok(plan)
     }
 
     /// Windows of the grid, each at most one chunk, whose corners are multiples of `block` (≤ 256).
@@ -247,7 +261,12 @@ fn stored_names(dataset: &RasterDataset, tiff: &terravec_io::tiff::GeoTiff) -> R
     if decoded.len() == tiff.bands() {
         return Ok(decoded);
     }
-    Ok(tiff.band_names().iter().enumerate().map(|(i, n)| n.clone().unwrap_or_else(|| format!("b{i}"))).collect())
+    Ok(tiff
+        .band_names()
+        .iter()
+        .enumerate()
+        .map(|(i, n)| n.clone().unwrap_or_else(|| format!("b{i}")))
+        .collect())
 }
 
 /// Band numbers of names; a number that is no name counts bands from 0.
@@ -279,7 +298,8 @@ fn bounds_of(area: &Area) -> Result<Option<LonLatBox>> {
         Area::All => Ok(None),
         Area::Box(b) => Ok(Some(b.clone())),
         Area::Regions { regions, .. } => {
-            let mut points = regions.polygons.iter().flat_map(|m| m.iter()).flat_map(|p| p.exterior().coords());
+            let mut points =
+                regions.polygons.iter().flat_map(|m| m.iter()).flat_map(|p| p.exterior().coords());
             let first = points.next().ok_or_else(|| {
                 Error::query("the region file holds no polygon", "give a file with at least one polygon")
             })?;
@@ -362,7 +382,12 @@ pub(crate) fn project(
 
 /// The grid of the answer: the tiles' own lattice where there is one and no other is asked for, else the lattice of the
 /// zone that holds most of the area, else what is asked for.
-fn target_grid(dataset: &RasterDataset, tiles: &[usize], area: Option<&LonLatBox>, request: &Request) -> Result<Grid> {
+fn target_grid(
+    dataset: &RasterDataset,
+    tiles: &[usize],
+    area: Option<&LonLatBox>,
+    request: &Request,
+) -> Result<Grid> {
     let layers = Layer::group(dataset, tiles);
     let main = layers
         .iter()
@@ -384,7 +409,12 @@ fn target_grid(dataset: &RasterDataset, tiles: &[usize], area: Option<&LonLatBox
     } else {
         let (rx, ry) = match request.resolution {
             Some(r) if r > 0.0 && r.is_finite() => (r, r),
-            Some(r) => return Err(Error::query(format!("resolution {r} is no pixel size"), "give a positive number")),
+            Some(r) => {
+                return Err(Error::query(
+                    format!("resolution {r} is no pixel size"),
+                    "give a positive number",
+                ));
+            }
             None => convert_resolution(native, &crs),
         };
         Grid::covering(&crs, &wanted, rx, ry, true).map_err(Error::geo("the target grid"))?

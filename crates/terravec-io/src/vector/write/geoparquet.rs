@@ -8,7 +8,8 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use geo_types::{Coord, Geometry};
-use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowWriter, encode_arrow_schema};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
@@ -59,10 +60,12 @@ pub(super) fn start(out: Out, schema: &SchemaRef, spec: &TableSpec) -> Result<Bo
     if geometry.is_some() {
         properties = opaque(properties, &ColumnPath::from(spec.geometry.as_str()));
     }
-    // Footer keys are written at the end, not into the Arrow schema.
     let schema = Arc::new(Schema::new(fields));
+    // The Arrow schema goes into the footer at the end, when its metadata are known.
+    let options =
+        ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     let writer =
-        ArrowWriter::try_new(out, schema.clone(), Some(properties.build())).map_err(|e| e.to_string())?;
+        ArrowWriter::try_new_with_options(out, schema.clone(), options).map_err(|e| e.to_string())?;
     Ok(Box::new(GeoParquet {
         writer,
         schema,
@@ -119,12 +122,16 @@ impl Sink for GeoParquet {
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), String> {
+        let mut keys = self.spec.metadata.clone();
         if self.geometry.is_some() {
             let geo = self.bounds.geo(&self.spec.geometry, self.covering.as_deref());
-            self.writer.append_key_value_metadata(KeyValue::new("geo".into(), geo.to_string()));
+            keys.push(("geo".into(), geo.to_string()));
         }
-        for (key, value) in &self.spec.metadata {
-            self.writer.append_key_value_metadata(KeyValue::new(key.clone(), value.clone()));
+        // Arrow's C++ reader, and so pyarrow and geopandas, shows only the keys that the Arrow schema repeats.
+        let schema = self.schema.as_ref().clone().with_metadata(keys.iter().cloned().collect());
+        keys.push((ARROW_SCHEMA_META_KEY.into(), encode_arrow_schema(&schema)));
+        for (key, value) in keys {
+            self.writer.append_key_value_metadata(KeyValue::new(key, value));
         }
         super::flush(self.writer.into_inner().map_err(|e| e.to_string())?)
     }
