@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use parquet::basic::LogicalType;
 use parquet::file::metadata::ParquetMetaData;
 use serde_json::{Map, Value};
-use terravec_geo::Crs;
+use terravec_geo::{Crs, GeoError};
 
 use crate::vector::features::Reference;
 
@@ -38,9 +38,7 @@ pub(super) fn find(
         })?;
         let crs = match geo.column.get("crs") {
             Some(Value::Null) => Reference::Unknown,
-            Some(crs) => {
-                Reference::Known(Crs::from_projjson(crs).map_err(|e| format!("its `geo` footer: {e}"))?)
-            }
+            Some(crs) => Reference::Known(projjson(crs).map_err(|e| format!("its `geo` footer: {e}"))?),
             None => stated(metadata, schema, column)?.unwrap_or_else(|| Reference::Known(Crs::wgs84())),
         };
         let encoding = geo.column.get("encoding").and_then(Value::as_str).map(String::from);
@@ -98,6 +96,17 @@ impl Geo {
     }
 }
 
+/// A CRS from PROJJSON, or from the EPSG code of one that has little else.
+fn projjson(value: &Value) -> Result<Crs, GeoError> {
+    Crs::from_projjson(value).or_else(|e| {
+        let epsg = value.pointer("/id/authority").and_then(Value::as_str) == Some("EPSG");
+        match value.pointer("/id/code").and_then(Value::as_u64).and_then(|c| u32::try_from(c).ok()) {
+            Some(code) if epsg && value.get("type").is_some() => Crs::from_epsg(code).or(Err(e)),
+            _ => Err(e),
+        }
+    })
+}
+
 fn value_of<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
     let pairs = metadata.file_metadata().key_value_metadata()?;
     pairs.iter().find(|p| p.key == key)?.value.as_deref()
@@ -128,7 +137,7 @@ fn is_typed(metadata: &ParquetMetaData, schema: &Schema, column: usize) -> bool 
 
 /// The CRS that the column's logical or extension type states.
 fn stated(metadata: &ParquetMetaData, schema: &Schema, column: usize) -> Result<Option<Reference>, String> {
-    let bad = |e: terravec_geo::GeoError| format!("its geometry column: {e}");
+    let bad = |e: GeoError| format!("its geometry column: {e}");
     let logical = match logical(metadata, column) {
         Some(LogicalType::Geometry(g)) => g.crs.as_deref(),
         Some(LogicalType::Geography(g)) => g.crs.as_deref(),

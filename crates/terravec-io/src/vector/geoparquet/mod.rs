@@ -34,13 +34,12 @@ enum Places {
 
 pub(super) fn read<S: Shape>(path: &Path) -> Result<Features<S>, VectorError> {
     let file = File::open(path).map_err(VectorError::io(path))?;
-    guard::guarded(|| read_file(file)).map_err(|what| {
-        VectorError::content(
-            path,
-            what,
-            "give a GeoParquet file with a geometry column, or columns lon and lat",
-        )
-    })
+    let help = if S::IS_PLACE {
+        "give one point per row, in a geometry column (GeoParquet) or in columns lon and lat"
+    } else {
+        "give one polygon per row, in a geometry column (GeoParquet)"
+    };
+    guard::guarded(|| read_file(file)).map_err(|what| VectorError::content(path, what, help))
 }
 
 fn read_file<S: Shape>(file: File) -> Result<Features<S>, String> {
