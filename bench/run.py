@@ -63,6 +63,13 @@ def make_question(size):
     return {"bbox": box, "bounds": bounds, "xy": xy.tolist(), "epsg": 32631, "lonlat_bounds": lonlat}
 
 
+def with_points(question, count):
+    """The question with its first `count` points only, also as lon/lat."""
+    xy = question["xy"][:count]
+    lon, lat = TO_LONLAT.transform(*np.array(xy).T)
+    return question | {"xy": xy, "lon": lon.tolist(), "lat": lat.tolist()}
+
+
 def truth(path, question):
     """Vectors by rasterio and the decode rule: the window, rows north first, and the points."""
     with rasterio.open(path) as src:
@@ -154,11 +161,8 @@ class Bench:
         else:
             out = self.tmp / "out.parquet"
             points = self.tmp / f"{case}.csv"
-            lon, lat = TO_LONLAT.transform(*np.array(asked["xy"]).T)
-            points.write_text(
-                "lon,lat\n"
-                + "".join(f"{x!r},{y!r}\n" for x, y in zip(lon.tolist(), lat.tolist(), strict=True))
-            )
+            rows = [f"{x!r},{y!r}\n" for x, y in zip(asked["lon"], asked["lat"], strict=True)]
+            points.write_text("lon,lat\n" + "".join(rows))
             question_args = ["sample", source, "--points", points]
         _, wall, rss = execute(
             [self.bin_dir / "terravec", *question_args, "--year", 2024, "-o", out, "--force"], home
@@ -181,7 +185,7 @@ class Bench:
                     server.stats()
                 if tool == "terravec":
                     seconds, wall, rss, values = self.run_terravec(case, source, question, home)
-                elif tool == "terravec, in process":
+                elif tool == "terravec (in process)":
                     seconds, wall, rss, values = self.run_in_process(case, source, question, home)
                 else:
                     seconds, wall, rss, values = self.run_peer(tool, case, source, question, home)
@@ -265,8 +269,14 @@ def scaling(bench, path, size):
                  "--year", 2024, "--codes", "-o", out, "--force"],
                 home,
             )  # fmt: skip
-        with rasterio.open(out) as src:
+        with rasterio.open(out) as src, rasterio.open(path) as tile:
             pixels = src.width * src.height
+            row = int((src.transform.f - y0) / 10)  # the tile's rows run north from y0
+            col = int((src.transform.c - x0) / 10)
+            for band in (1, 64):
+                same = tile.read(band, window=((row - src.height, row), (col, col + src.width)))[::-1]
+                if not np.array_equal(src.read(band), same):
+                    sys.exit(f"error: the extract of {side}² holds other codes")
         out.unlink()
         print(f"  extract {side}²: {wall:.1f} s, {rss:.0f} MB", flush=True)
         lines.append(f"| {pixels / 1e6:.1f} M | {wall:.2f} | {pixels / 1e6 / wall:.2f} | {rss:.0f} |")
@@ -294,7 +304,7 @@ def main():
     if (args.bin_dir / "terravec").exists():
         tools.append("terravec")
     if (args.bin_dir / "examples" / "bench_read").exists():
-        tools.append("terravec, in process")
+        tools.append("terravec (in process)")
     if args.only:
         tools = [t for t in tools if t in args.only.split(",")]
 
@@ -330,7 +340,7 @@ def main():
             lines += ["TorchGeo takes local files only.", ""]
         for case, name in CASES.items():
             print(f"{title}: {name}", flush=True)
-            asked = question | {"xy": question["xy"][:50] if case == "points50" else question["xy"]}
+            asked = with_points(question, 50 if case == "points50" else 1000)
             rows = []
             for tool in tools:
                 if server and tool == "torchgeo":
