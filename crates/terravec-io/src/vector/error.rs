@@ -30,6 +30,12 @@ pub enum VectorError {
         /// What is wrong.
         what: String,
     },
+    /// Rows that have no text or JSON.
+    #[error("{what}")]
+    Rows {
+        /// Which column, and why.
+        what: String,
+    },
     /// The table can't be written in that format.
     #[error("{}: {what}", path.display())]
     Format {
@@ -48,7 +54,10 @@ impl VectorError {
             Self::Io { .. } => "check the name, and that it may be read or written".into(),
             Self::Content { help, .. } => help.clone(),
             Self::Point { .. } => "write longitude, then latitude, in degrees: -88.77,44.29".into(),
-            Self::Format { .. } => "use .parquet, .arrow, .csv or .geojson".into(),
+            Self::Rows { .. } => "name an output with -o: .parquet or .arrow hold any column".into(),
+            Self::Format { .. } => {
+                "write .parquet, .arrow, .csv or .geojson; .parquet holds everything".into()
+            }
         })
     }
 
@@ -59,18 +68,4 @@ impl VectorError {
     pub(super) fn content(path: &Path, what: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Content { path: path.to_path_buf(), what: what.into(), help: help.into() }
     }
-}
-
-/// Refuses a place that is none; says when longitude and latitude look exchanged.
-pub(super) fn check_place(lon: f64, lat: f64) -> Result<(), String> {
-    if (-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat) {
-        return Ok(());
-    }
-    // A few sources count longitudes from 0 to 360.
-    let hint = if lon.abs() <= 90.0 && lat.abs() <= 180.0 && lat.abs() > 90.0 {
-        "; did you swap longitude and latitude?"
-    } else {
-        ""
-    };
-    Err(format!("longitude {lon}, latitude {lat} is no place on Earth{hint}"))
 }

@@ -1,100 +1,231 @@
-//! GeoJSON, whole or one feature per line: geometries and typed properties.
+//! GeoJSON, whole (RFC 7946) or one feature per line (RFC 8142, with or without record separators).
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use arrow::array::ArrayRef;
-use geo_types::Geometry;
-use serde_json::Value;
+use geo_types::{Coord, Geometry, LineString, MultiPoint, MultiPolygon, Point, Polygon};
+use serde::Deserialize;
+use serde_json::{Map, Value};
 use terravec_geo::Crs;
 
+use super::cells::{batch, column};
 use super::error::VectorError;
-use super::text::{Cell, column};
+use super::features::{Features, Reference, RowNames, Shape};
 
-/// Features with their geometry (absent where null) and properties as columns.
-pub(super) struct Features {
-    pub(super) geometries: Vec<Option<Geometry<f64>>>,
-    pub(super) columns: Vec<(String, ArrayRef)>,
-    pub(super) crs: Crs,
+/// A FeatureCollection, a Feature or a bare geometry.
+#[derive(Deserialize)]
+struct Root {
+    r#type: String,
+    #[serde(default)]
+    crs: Option<Value>,
+    features: Option<Vec<Feature>>,
+    #[serde(default)]
+    id: Option<Value>,
+    geometry: Option<RawGeometry>,
+    properties: Option<Map<String, Value>>,
+    coordinates: Option<Nested>,
 }
 
-pub(super) fn read(path: &Path) -> Result<Features, VectorError> {
-    let text = std::fs::read_to_string(path).map_err(VectorError::io(path))?;
-    let bad = |what: String| VectorError::content(path, what, "give a GeoJSON FeatureCollection");
-    let (features, crs) = match serde_json::from_str::<Value>(&text) {
-        Ok(Value::Object(mut root)) => {
-            let crs = named_crs(root.get("crs")).map_err(&bad)?;
-            match root.get("type").and_then(Value::as_str) {
-                Some("FeatureCollection") => match root.remove("features") {
-                    Some(Value::Array(features)) => (features, crs),
-                    _ => return Err(bad("the FeatureCollection has no features".into())),
-                },
-                Some("Feature") => (vec![Value::Object(root)], crs),
-                Some(_) => (vec![serde_json::json!({ "type": "Feature", "geometry": root })], crs),
-                None => return Err(bad("it is JSON but no GeoJSON: there is no `type`".into())),
-            }
+#[derive(Deserialize)]
+struct Feature {
+    #[serde(default)]
+    id: Option<Value>,
+    geometry: Option<RawGeometry>,
+    properties: Option<Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+struct RawGeometry {
+    r#type: String,
+    coordinates: Option<Nested>,
+}
+
+/// Coordinates before their depth is known.
+enum Nested {
+    Number(f64),
+    List(Vec<Nested>),
+}
+
+impl<'de> Deserialize<'de> for Nested {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NestedVisitor)
+    }
+}
+
+/// Serde's own way for such types copies every level once more.
+struct NestedVisitor;
+
+#[allow(clippy::cast_precision_loss)] // coordinates are float64
+impl<'de> serde::de::Visitor<'de> for NestedVisitor {
+    type Value = Nested;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("numbers or lists of numbers")
+    }
+
+    fn visit_f64<E>(self, v: f64) -> Result<Nested, E> {
+        Ok(Nested::Number(v))
+    }
+
+    fn visit_i64<E>(self, v: i64) -> Result<Nested, E> {
+        Ok(Nested::Number(v as f64))
+    }
+
+    fn visit_u64<E>(self, v: u64) -> Result<Nested, E> {
+        Ok(Nested::Number(v as f64))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Nested, A::Error> {
+        let mut out = Vec::new();
+        while let Some(item) = items.next_element()? {
+            out.push(item);
         }
-        Ok(_) => return Err(bad("it is JSON but no GeoJSON".into())),
-        Err(whole) => {
-            let lines: Result<Vec<Value>, _> =
-                text.lines().filter(|l| !l.trim().is_empty()).map(serde_json::from_str).collect();
-            match lines {
-                Ok(lines) if lines.len() > 1 => (lines, Crs::wgs84()),
-                _ => return Err(bad(format!("it is no JSON: {whole}"))),
-            }
-        }
+        Ok(Nested::List(out))
+    }
+}
+
+pub(super) fn read<S: Shape>(path: &Path) -> Result<Features<S>, VectorError> {
+    let bad = |what: String| {
+        VectorError::content(path, what, "give a GeoJSON FeatureCollection, or a feature per line")
     };
-    let mut geometries = Vec::with_capacity(features.len());
-    let mut names: Vec<String> = Vec::new();
-    for (i, feature) in features.iter().enumerate() {
-        let geometry = match feature.get("geometry") {
-            None | Some(Value::Null) => None,
-            Some(g) => Some(geometry(g).map_err(|e| bad(format!("feature {}: {e}", i + 1)))?),
+    let mut bytes = std::fs::read(path).map_err(VectorError::io(path))?;
+    // Record separators stand where JSON allows a space, a byte order mark does not belong to it.
+    bytes.iter_mut().filter(|b| **b == 0x1e).for_each(|b| *b = b' ');
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let mut features = Vec::new();
+    let mut reference = None;
+    for root in serde_json::Deserializer::from_slice(bytes).into_iter::<Root>() {
+        let root = root.map_err(|e| bad(format!("it is no GeoJSON: {e}")))?;
+        if let Some(crs) = &root.crs {
+            reference = Some(named_crs(crs).map_err(&bad)?);
+        }
+        match (root.r#type.as_str(), root.features) {
+            ("FeatureCollection", Some(more)) => features.extend(more),
+            ("FeatureCollection", None) => return Err(bad("the FeatureCollection has no features".into())),
+            ("Feature", _) => {
+                features.push(Feature { id: root.id, geometry: root.geometry, properties: root.properties });
+            }
+            (_, _) => {
+                let geometry = RawGeometry { r#type: root.r#type, coordinates: root.coordinates };
+                features.push(Feature { id: None, geometry: Some(geometry), properties: None });
+            }
+        }
+    }
+    let mut flattened = false;
+    let mut shapes = Vec::with_capacity(features.len());
+    for (i, feature) in features.iter_mut().enumerate() {
+        let shape = match feature.geometry.take() {
+            None => Ok(None),
+            Some(g) => geometry(g, &mut flattened).and_then(S::of),
         };
-        geometries.push(geometry);
-        if let Some(Value::Object(p)) = feature.get("properties") {
-            for key in p.keys() {
-                if !names.contains(key) {
-                    names.push(key.clone());
-                }
-            }
+        shapes.push(shape.map_err(|e| bad(format!("feature {}: {e}", i + 1)))?);
+    }
+    let columns = batch(columns(features), shapes.len()).map_err(|e| bad(e.to_string()))?;
+    Ok(Features {
+        shapes,
+        columns,
+        reference: reference.unwrap_or_else(|| Reference::Known(Crs::wgs84())),
+        names: RowNames::Feature,
+        flattened,
+        warnings: Vec::new(),
+    })
+}
+
+/// Properties as columns, in order of appearance; the features' `id`s first, unless a property has that name.
+fn columns(features: Vec<Feature>) -> Vec<(String, ArrayRef)> {
+    let rows = features.len();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut columns: Vec<(String, Vec<Value>)> = Vec::new();
+    let mut ids = Vec::new();
+    for (row, feature) in features.into_iter().enumerate() {
+        if let Some(id) = feature.id.filter(|id| !id.is_null()) {
+            ids.resize(row, Value::Null);
+            ids.push(id);
+        }
+        for (name, value) in feature.properties.into_iter().flatten() {
+            let place = *places.entry(name).or_insert_with_key(|name| {
+                columns.push((name.clone(), Vec::new()));
+                columns.len() - 1
+            });
+            columns[place].1.resize(row, Value::Null);
+            columns[place].1.push(value);
         }
     }
-    let columns = names
-        .into_iter()
-        .map(|name| {
-            let cells: Vec<Cell> = features
-                .iter()
-                .map(|f| match f.get("properties").and_then(|p| p.get(&name)) {
-                    None | Some(Value::Null) => Cell::Null,
-                    Some(Value::Bool(b)) => Cell::Bool(*b),
-                    Some(Value::Number(n)) => match n.as_i64() {
-                        Some(i) => Cell::Int(i),
-                        None => Cell::Float(n.as_f64().unwrap_or(f64::NAN)),
-                    },
-                    Some(Value::String(s)) => Cell::Text(s.clone()),
-                    Some(other) => Cell::Text(other.to_string()),
-                })
-                .collect();
-            let values = column(&cells, None);
-            (name, values)
-        })
-        .collect();
-    Ok(Features { geometries, columns, crs })
-}
-
-fn geometry(value: &Value) -> Result<Geometry<f64>, String> {
-    let parsed: geojson::Geometry = serde_json::from_value(value.clone()).map_err(|e| e.to_string())?;
-    Geometry::try_from(parsed).map_err(|e| e.to_string())
-}
-
-/// The CRS of the old `crs` member; GeoJSON is in degrees without it.
-fn named_crs(value: Option<&Value>) -> Result<Crs, String> {
-    let Some(name) = value.and_then(|v| v.pointer("/properties/name")).and_then(Value::as_str) else {
-        return Ok(Crs::wgs84());
-    };
-    if name.contains("CRS84") {
-        return Ok(Crs::wgs84());
+    if !ids.is_empty() && !places.contains_key("id") {
+        columns.insert(0, ("id".into(), ids));
     }
-    let code = name.rsplit(':').next().unwrap_or(name);
-    Crs::parse(code).map_err(|e| e.to_string())
+    columns
+        .into_iter()
+        .map(|(name, mut cells)| {
+            cells.resize(rows, Value::Null);
+            (name, column(cells.iter()))
+        })
+        .collect()
+}
+
+/// A geometry from its own JSON text.
+pub(super) fn geometry_of(text: &str, flattened: &mut bool) -> Result<Geometry<f64>, String> {
+    let raw: RawGeometry =
+        serde_json::from_str(text).map_err(|e| format!("the geometry is no GeoJSON: {e}"))?;
+    geometry(raw, flattened)
+}
+
+fn geometry(raw: RawGeometry, flattened: &mut bool) -> Result<Geometry<f64>, String> {
+    let kind = raw.r#type;
+    if !["Point", "MultiPoint", "Polygon", "MultiPolygon"].contains(&kind.as_str()) {
+        return Err(format!("the geometry is a {kind}; points or polygons are needed"));
+    }
+    let coordinates = raw.coordinates.ok_or_else(|| format!("the {kind} has no coordinates"))?;
+    let mut coord = |n: Nested| coord(n, flattened);
+    let built: Result<Geometry<f64>, String> = match kind.as_str() {
+        // An empty point is written as an empty list.
+        "Point" if matches!(&coordinates, Nested::List(l) if l.is_empty()) => {
+            Ok(MultiPoint(Vec::new()).into())
+        }
+        "Point" => coord(coordinates).map(|c| Point(c).into()),
+        "MultiPoint" => list(coordinates, |n| coord(n).map(Point)).map(|l| MultiPoint(l).into()),
+        "Polygon" => polygon(coordinates, &mut coord).map(Into::into),
+        _ => list(coordinates, |n| polygon(n, &mut coord)).map(|l| MultiPolygon(l).into()),
+    };
+    built.map_err(|e| format!("the {kind} is wrong: {e}"))
+}
+
+fn list<T>(nested: Nested, item: impl FnMut(Nested) -> Result<T, String>) -> Result<Vec<T>, String> {
+    match nested {
+        Nested::List(items) => items.into_iter().map(item).collect(),
+        Nested::Number(n) => Err(format!("{n} stands where a list should")),
+    }
+}
+
+fn polygon(
+    nested: Nested,
+    coord: &mut impl FnMut(Nested) -> Result<Coord<f64>, String>,
+) -> Result<Polygon<f64>, String> {
+    let mut rings = list(nested, |ring| list(ring, &mut *coord).map(LineString))?.into_iter();
+    let exterior = rings.next().unwrap_or_else(|| LineString(Vec::new()));
+    Ok(Polygon::new(exterior, rings.collect()))
+}
+
+fn coord(nested: Nested, flattened: &mut bool) -> Result<Coord<f64>, String> {
+    let numbers = list(nested, |n| match n {
+        Nested::Number(v) => Ok(v),
+        Nested::List(_) => Err("a list stands where a number should".into()),
+    })?;
+    let [x, y, rest @ ..] = numbers.as_slice() else {
+        return Err(format!("a position has {} numbers; it needs 2", numbers.len()));
+    };
+    *flattened |= !rest.is_empty();
+    Ok(Coord { x: *x, y: *y })
+}
+
+/// The CRS of the member `crs`, which GeoJSON had before RFC 7946.
+fn named_crs(value: &Value) -> Result<Reference, String> {
+    let name = value.pointer("/properties/name").or_else(|| value.pointer("/properties/code"));
+    let name = match name {
+        Some(Value::String(s)) => s.clone(),
+        Some(Value::Number(n)) => n.to_string(),
+        _ => return Err(format!("its CRS {value} names none")),
+    };
+    Crs::parse(&name).map(Reference::Known).map_err(|e| e.to_string())
 }

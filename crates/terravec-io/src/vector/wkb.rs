@@ -1,17 +1,18 @@
 //! Well-known binary: points and polygons, read in both byte orders (ISO and EWKB), written little-endian.
 
-use geo_types::{Coord, Geometry, LineString, MultiPolygon, Point, Polygon};
+use geo_types::{Coord, Geometry, LineString, MultiPoint, MultiPolygon, Point, Polygon};
 
 /// A point.
 #[must_use]
 pub fn point(x: f64, y: f64) -> Vec<u8> {
-    let mut out = vec![1, 1, 0, 0, 0];
+    let mut out = Vec::with_capacity(21);
+    out.extend_from_slice(&[1, 1, 0, 0, 0]);
     out.extend_from_slice(&x.to_le_bytes());
     out.extend_from_slice(&y.to_le_bytes());
     out
 }
 
-/// A polygon, or a multi-polygon where there are several.
+/// A polygon, or a multi-polygon where there are several or none.
 #[must_use]
 pub fn multi_polygon(shape: &MultiPolygon<f64>) -> Vec<u8> {
     let one = |p: &Polygon<f64>, out: &mut Vec<u8>| {
@@ -40,25 +41,44 @@ fn count(out: &mut Vec<u8>, n: usize) {
     out.extend_from_slice(&u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes());
 }
 
-/// Reads a point, polygon or multi-polygon. Heights and measures are left out.
+/// Reads a point, multi-point, polygon or multi-polygon. Heights and measures are left out.
 ///
 /// # Errors
 /// What is wrong with the bytes, or the name of a geometry of another kind.
 pub fn read(bytes: &[u8]) -> Result<Geometry<f64>, String> {
-    let mut reader = Reader { bytes, at: 0 };
-    reader.geometry(0)
+    read_noting(bytes, &mut false)
 }
 
+/// As [`read`]; sets `flattened` where heights or measures are left out.
+pub(super) fn read_noting(bytes: &[u8], flattened: &mut bool) -> Result<Geometry<f64>, String> {
+    let mut reader = Reader { bytes, flattened };
+    let geometry = reader.geometry(None)?;
+    match reader.bytes.len() {
+        0 => Ok(geometry),
+        n => Err(format!("{n} bytes follow the geometry")),
+    }
+}
+
+/// Layout of a geometry's numbers.
+#[derive(Clone, Copy)]
+struct Layout {
+    big: bool,
+    dims: usize,
+}
+
+const CUT: &str = "the geometry is cut short";
+
 struct Reader<'a> {
+    /// What is left.
     bytes: &'a [u8],
-    at: usize,
+    flattened: &'a mut bool,
 }
 
 impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let part = self.bytes.get(self.at..self.at + N).ok_or("the geometry is cut short")?;
-        self.at += N;
-        part.try_into().map_err(|_| "the geometry is cut short".to_string())
+        let (part, rest) = self.bytes.split_first_chunk::<N>().ok_or(CUT)?;
+        self.bytes = rest;
+        Ok(*part)
     }
 
     fn u32(&mut self, big: bool) -> Result<u32, String> {
@@ -66,74 +86,98 @@ impl Reader<'_> {
         Ok(if big { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) })
     }
 
-    fn coord(&mut self, big: bool, dims: usize) -> Result<Coord<f64>, String> {
+    fn coord(&mut self, layout: Layout) -> Result<Coord<f64>, String> {
         let mut v = [0.0; 4];
-        for x in v.iter_mut().take(dims) {
+        for x in v.iter_mut().take(layout.dims) {
             let b = self.take()?;
-            *x = if big { f64::from_be_bytes(b) } else { f64::from_le_bytes(b) };
+            *x = if layout.big { f64::from_be_bytes(b) } else { f64::from_le_bytes(b) };
         }
         Ok(Coord { x: v[0], y: v[1] })
     }
 
-    /// A count of things of at least `size` bytes, which must fit into what is left.
-    fn many(&mut self, big: bool, size: usize) -> Result<usize, String> {
-        let n = self.u32(big)? as usize;
-        if n > (self.bytes.len() - self.at) / size {
-            return Err(format!("the geometry claims {n} parts but is cut short"));
+    /// A count of things of at least `size` bytes each, which must fit into what is left.
+    fn many(&mut self, layout: Layout, size: usize) -> Result<usize, String> {
+        let n = self.u32(layout.big)? as usize;
+        if n > self.bytes.len() / size {
+            return Err(format!("the geometry claims {n} parts, but {} bytes are left", self.bytes.len()));
         }
         Ok(n)
     }
 
-    fn geometry(&mut self, depth: usize) -> Result<Geometry<f64>, String> {
+    fn polygon(&mut self, layout: Layout) -> Result<Polygon<f64>, String> {
+        let mut rings = Vec::new();
+        for _ in 0..self.many(layout, 4)? {
+            let n = self.many(layout, 8 * layout.dims)?;
+            rings.push(LineString((0..n).map(|_| self.coord(layout)).collect::<Result<_, _>>()?));
+        }
+        let mut rings = rings.into_iter();
+        let exterior = rings.next().unwrap_or_else(|| LineString(Vec::new()));
+        Ok(Polygon::new(exterior, rings.collect()))
+    }
+
+    /// A geometry; inside a multi-geometry of type `within`, only one of its parts.
+    fn geometry(&mut self, within: Option<u32>) -> Result<Geometry<f64>, String> {
         let big = match self.take::<1>()?[0] {
             0 => true,
             1 => false,
-            other => return Err(format!("byte order {other} is none")),
+            other => return Err(format!("byte order {other} is neither 0 nor 1")),
         };
-        let kind = self.u32(big)?;
-        let (z, m) = match kind & 0xffff_ffff {
-            k if k & 0xe000_0000 != 0 => (k & 0x8000_0000 != 0, k & 0x4000_0000 != 0),
-            k => (k / 1000 == 1 || k / 1000 == 3, k / 1000 == 2 || k / 1000 == 3),
-        };
-        if kind & 0x2000_0000 != 0 {
+        let code = self.u32(big)?;
+        // EWKB has flags in the highest bits, ISO adds thousands.
+        let (flags, code) = (code & 0xe000_0000, code & 0x1fff_ffff);
+        let thousands = code / 1000;
+        let z = flags & 0x8000_0000 != 0 || thousands == 1 || thousands == 3;
+        let m = flags & 0x4000_0000 != 0 || thousands == 2 || thousands == 3;
+        if flags & 0x2000_0000 != 0 {
             self.u32(big)?; // a spatial reference id; the file's metadata says which CRS holds
         }
-        let dims = 2 + usize::from(z) + usize::from(m);
-        match (kind & 0x0fff_ffff) % 1000 {
-            1 => Ok(Point(self.coord(big, dims)?).into()),
-            3 => {
-                let rings = self.many(big, 4)?;
-                let mut lines = Vec::with_capacity(rings);
-                for _ in 0..rings {
-                    let n = self.many(big, 8 * dims)?;
-                    lines.push(LineString((0..n).map(|_| self.coord(big, dims)).collect::<Result<_, _>>()?));
+        *self.flattened |= z || m;
+        let layout = Layout { big, dims: 2 + usize::from(z) + usize::from(m) };
+        let kind = if thousands > 3 { code } else { code % 1000 };
+        if let Some(parent) = within
+            && kind + 3 != parent
+        {
+            return Err(format!("a {} holds a {}", name(parent), name(kind)));
+        }
+        match kind {
+            1 => Ok(Point(self.coord(layout)?).into()),
+            3 => Ok(self.polygon(layout)?.into()),
+            4 => {
+                let mut parts = Vec::new();
+                for _ in 0..self.many(layout, 21)? {
+                    if let Geometry::Point(p) = self.geometry(Some(4))? {
+                        parts.push(p);
+                    }
                 }
-                let mut lines = lines.into_iter();
-                let exterior = lines.next().unwrap_or_else(|| LineString(Vec::new()));
-                Ok(Polygon::new(exterior, lines.collect()).into())
+                Ok(MultiPoint(parts).into())
             }
-            6 if depth == 0 => {
-                let n = self.many(big, 9)?;
-                let mut parts = Vec::with_capacity(n);
-                for _ in 0..n {
-                    match self.geometry(1)? {
-                        Geometry::Polygon(p) => parts.push(p),
-                        _ => return Err("a multi-polygon holds something else".into()),
+            6 => {
+                let mut parts = Vec::new();
+                for _ in 0..self.many(layout, 9)? {
+                    if let Geometry::Polygon(p) = self.geometry(Some(6))? {
+                        parts.push(p);
                     }
                 }
                 Ok(MultiPolygon(parts).into())
             }
-            4 if depth == 0 => {
-                let n = self.many(big, 21)?;
-                match (n, n == 1) {
-                    (_, true) => self.geometry(1),
-                    _ => Err(format!("a multi-point of {n} points; one point per row is needed")),
-                }
-            }
-            2 | 5 => Err("a line; points or polygons are needed".into()),
-            7 => Err("a geometry collection; points or polygons are needed".into()),
-            other => Err(format!("geometry type {other}; points or polygons are needed")),
+            other => Err(format!("the geometry is a {}; points or polygons are needed", name(other))),
         }
+    }
+}
+
+fn name(kind: u32) -> String {
+    const NAMES: [&str; 7] = [
+        "Point",
+        "LineString",
+        "Polygon",
+        "MultiPoint",
+        "MultiLineString",
+        "MultiPolygon",
+        "GeometryCollection",
+    ];
+    match NAMES.get((kind as usize).wrapping_sub(1)) {
+        Some(name) => (*name).into(),
+        None => format!("geometry of type {kind}"),
     }
 }
 
@@ -141,22 +185,82 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn round_trips_and_cuts() {
+    fn shape() -> MultiPolygon<f64> {
         let p = Polygon::new(
             LineString::from(vec![(0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 0.0)]),
             vec![LineString::from(vec![(1.0, 1.0), (2.0, 1.0), (2.0, 2.0), (1.0, 1.0)])],
         );
-        let multi = MultiPolygon(vec![p.clone(), p.clone()]);
+        MultiPolygon(vec![p.clone(), p])
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let multi = shape();
         assert_eq!(read(&multi_polygon(&multi)).unwrap(), multi.clone().into());
-        assert_eq!(read(&multi_polygon(&MultiPolygon(vec![p.clone()]))).unwrap(), p.into());
+        let one = MultiPolygon(vec![multi.0[0].clone()]);
+        assert_eq!(read(&multi_polygon(&one)).unwrap(), multi.0[0].clone().into());
         assert_eq!(read(&point(1.5, -2.0)).unwrap(), Point::new(1.5, -2.0).into());
-        let bytes = multi_polygon(&multi);
+        let none = MultiPolygon(Vec::new());
+        assert_eq!(read(&multi_polygon(&none)).unwrap(), none.into());
+    }
+
+    #[test]
+    fn cut_or_padded_bytes_are_refused() {
+        let mut bytes = multi_polygon(&shape());
         for n in 0..bytes.len() {
-            assert!(read(&bytes[..n]).is_err());
+            assert!(read(&bytes[..n]).is_err(), "{n} bytes");
         }
-        let mut huge = multi_polygon(&multi);
-        huge[5..9].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(read(&huge).unwrap_err().contains("cut short"));
+        bytes.push(0);
+        assert!(read(&bytes).unwrap_err().contains("1 bytes follow"));
+    }
+
+    /// POINT (1 2) with the given type code, and numbers after x and y.
+    fn coded(big: bool, code: u32, srid: Option<u32>, more: &[f64]) -> Vec<u8> {
+        let mut out = vec![u8::from(!big)];
+        let u32s = |v: u32| if big { v.to_be_bytes() } else { v.to_le_bytes() };
+        out.extend(u32s(code));
+        out.extend(srid.into_iter().flat_map(u32s));
+        for v in [1.0, 2.0].iter().chain(more) {
+            out.extend(if big { v.to_be_bytes() } else { v.to_le_bytes() });
+        }
+        out
+    }
+
+    #[test]
+    fn every_dialect_of_a_point() {
+        for big in [false, true] {
+            for (code, srid, more) in [
+                (1, None, &[][..]),
+                (1001, None, &[3.0]),
+                (2001, None, &[3.0]),
+                (3001, None, &[3.0, 4.0]),
+                (0x8000_0001, None, &[3.0]),
+                (0x4000_0001, None, &[3.0]),
+                (0xc000_0001, None, &[3.0, 4.0]),
+                (0x2000_0001, Some(4326), &[]),
+                (0xe000_0001, Some(4326), &[3.0, 4.0]),
+            ] {
+                let mut flattened = false;
+                let read = read_noting(&coded(big, code, srid, more), &mut flattened);
+                assert_eq!(read.unwrap(), Point::new(1.0, 2.0).into(), "{code:x}");
+                assert_eq!(flattened, !more.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn other_kinds_are_refused_by_name() {
+        for (code, name) in
+            [(2, "LineString"), (5, "MultiLineString"), (7, "GeometryCollection"), (15, "type 15")]
+        {
+            assert!(read(&coded(false, code, None, &[])).unwrap_err().contains(name));
+        }
+        assert!(read(&coded(false, 4001, None, &[])).unwrap_err().contains("4001"));
+        assert!(read(&[2, 1, 0, 0, 0]).unwrap_err().contains("byte order 2"));
+        // Millions of rings in 9 bytes.
+        assert!(read(&[1, 3, 0, 0, 0, 255, 255, 255, 0]).unwrap_err().contains("claims"));
+        // A multi-polygon in a multi-polygon would nest without end.
+        let nested = [1, 6, 0, 0, 0, 1, 0, 0, 0, 1, 6, 0, 0, 0, 0, 0, 0, 0];
+        assert!(read(&nested).unwrap_err().contains("holds a MultiPolygon"));
     }
 }

@@ -1,0 +1,165 @@
+//! Which column holds the geometry, how and in which CRS.
+
+use arrow::datatypes::{DataType, Field, Schema};
+use parquet::basic::LogicalType;
+use parquet::file::metadata::ParquetMetaData;
+use serde_json::{Map, Value};
+use terravec_geo::{Crs, GeoError};
+
+use crate::vector::features::Reference;
+
+/// The geometry column of a file.
+pub(super) struct Geometry {
+    /// Its place in the schema.
+    pub(super) column: usize,
+    /// `WKB`, `point`, `polygon`, … where the file says so.
+    pub(super) encoding: Option<String>,
+    pub(super) reference: Reference,
+    /// The column of its bounding boxes.
+    pub(super) covering: Option<usize>,
+}
+
+/// Names of geometry columns in files that say nothing, in the order they are tried.
+const NAMES: [&str; 5] = ["geometry", "geography", "geom", "wkb_geometry", "wkt"];
+
+/// Finds the geometry: by the footer `geo`, else by a logical or extension type, else by name. `None` if there is none.
+pub(super) fn find(
+    metadata: &ParquetMetaData,
+    schema: &Schema,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Geometry>, String> {
+    if let Some(text) = value_of(metadata, "geo") {
+        let geo = parse(text)?;
+        if let Some(note) = geo.version_note() {
+            warnings.push(note);
+        }
+        let column = schema.index_of(&geo.primary).map_err(|_| {
+            format!("its `geo` footer names the geometry column `{}`, which is not there", geo.primary)
+        })?;
+        let crs = match geo.column.get("crs") {
+            Some(Value::Null) => Reference::Unknown,
+            Some(crs) => Reference::Known(projjson(crs).map_err(|e| format!("its `geo` footer: {e}"))?),
+            None => stated(metadata, schema, column)?.unwrap_or_else(|| Reference::Known(Crs::wgs84())),
+        };
+        let encoding = geo.column.get("encoding").and_then(Value::as_str).map(String::from);
+        let covering = geo.covering().and_then(|name| schema.index_of(name).ok());
+        return Ok(Some(Geometry { column, encoding, reference: crs, covering }));
+    }
+    let typed = (0..schema.fields().len()).find(|i| is_typed(metadata, schema, *i));
+    let named = || {
+        NAMES.iter().find_map(|n| {
+            let (i, field) = schema.fields().find(n)?;
+            (!field.data_type().is_numeric()).then_some(i)
+        })
+    };
+    let Some(column) = typed.or_else(named) else { return Ok(None) };
+    let reference = stated(metadata, schema, column)?.unwrap_or_else(|| Reference::Known(Crs::wgs84()));
+    let encoding = extension(schema.field(column)).map(|(name, _)| name.to_string());
+    Ok(Some(Geometry { column, encoding, reference, covering: None }))
+}
+
+/// The parts of the footer that reading needs.
+struct Geo {
+    version: Option<String>,
+    primary: String,
+    column: Map<String, Value>,
+}
+
+fn parse(text: &str) -> Result<Geo, String> {
+    let bad = |what: &str| format!("its `geo` footer {what}");
+    let root: Value = serde_json::from_str(text).map_err(|e| bad(&format!("is no JSON: {e}")))?;
+    let primary =
+        root.get("primary_column").and_then(Value::as_str).ok_or_else(|| bad("has no primary_column"))?;
+    let columns = root.get("columns").and_then(Value::as_object).ok_or_else(|| bad("has no columns"))?;
+    let column = columns
+        .get(primary)
+        .and_then(Value::as_object)
+        .ok_or_else(|| bad(&format!("does not describe its primary column `{primary}`")))?;
+    Ok(Geo {
+        version: root.get("version").and_then(Value::as_str).map(String::from),
+        primary: primary.into(),
+        column: column.clone(),
+    })
+}
+
+impl Geo {
+    fn version_note(&self) -> Option<String> {
+        match self.version.as_deref() {
+            None => Some("its `geo` footer has no version; read as 1.1".into()),
+            Some(v) if ["0.", "1.", "2."].iter().any(|p| v.starts_with(p)) => None,
+            Some(v) => Some(format!("its `geo` footer is of the unknown version {v}; read as 1.1")),
+        }
+    }
+
+    fn covering(&self) -> Option<&str> {
+        self.column.get("covering")?.pointer("/bbox/xmin/0")?.as_str()
+    }
+}
+
+/// A CRS from PROJJSON, or from the EPSG code of one that has little else.
+fn projjson(value: &Value) -> Result<Crs, GeoError> {
+    Crs::from_projjson(value).or_else(|e| {
+        let epsg = value.pointer("/id/authority").and_then(Value::as_str) == Some("EPSG");
+        match value.pointer("/id/code").and_then(Value::as_u64).and_then(|c| u32::try_from(c).ok()) {
+            Some(code) if epsg && value.get("type").is_some() => Crs::from_epsg(code).or(Err(e)),
+            _ => Err(e),
+        }
+    })
+}
+
+fn value_of<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
+    let pairs = metadata.file_metadata().key_value_metadata()?;
+    pairs.iter().find(|p| p.key == key)?.value.as_deref()
+}
+
+/// The logical type of a top-level column.
+fn logical(metadata: &ParquetMetaData, column: usize) -> Option<&LogicalType> {
+    let root = metadata.file_metadata().schema_descr().root_schema();
+    root.get_fields().get(column)?.get_basic_info().logical_type_ref()
+}
+
+/// Name and metadata of a GeoArrow extension type.
+fn extension(field: &Field) -> Option<(&str, Option<&String>)> {
+    let name = field.metadata().get("ARROW:extension:name")?;
+    let encoding = name.strip_prefix("geoarrow.").or_else(|| name.strip_prefix("ogc."))?;
+    Some((encoding, field.metadata().get("ARROW:extension:metadata")))
+}
+
+fn is_typed(metadata: &ParquetMetaData, schema: &Schema, column: usize) -> bool {
+    let bytes = matches!(
+        schema.field(column).data_type(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+    );
+    let parquet =
+        matches!(logical(metadata, column), Some(LogicalType::Geometry(_) | LogicalType::Geography(_)));
+    (bytes && parquet) || extension(schema.field(column)).is_some()
+}
+
+/// The CRS that the column's logical or extension type states.
+fn stated(metadata: &ParquetMetaData, schema: &Schema, column: usize) -> Result<Option<Reference>, String> {
+    let bad = |e: GeoError| format!("its geometry column: {e}");
+    let logical = match logical(metadata, column) {
+        Some(LogicalType::Geometry(g)) => g.crs.as_deref(),
+        Some(LogicalType::Geography(g)) => g.crs.as_deref(),
+        _ => None,
+    };
+    if let Some(text) = logical.filter(|t| !t.is_empty()) {
+        let text = match text.split_once(':') {
+            Some(("srid", "0")) => return Ok(Some(Reference::Unknown)),
+            Some(("srid", code)) => code,
+            Some(("projjson", key)) => value_of(metadata, key)
+                .ok_or_else(|| format!("its CRS should be in the footer `{key}`, which is not there"))?,
+            _ => text,
+        };
+        return Crs::parse(text).map(|c| Some(Reference::Known(c))).map_err(bad);
+    }
+    let Some((_, Some(text))) = extension(schema.field(column)) else { return Ok(None) };
+    let Ok(Value::Object(root)) = serde_json::from_str(text) else { return Ok(None) };
+    match root.get("crs") {
+        Some(Value::String(s)) => Crs::parse(s).map(|c| Some(Reference::Known(c))).map_err(bad),
+        Some(crs @ Value::Object(_)) => {
+            Crs::from_projjson(crs).map(|c| Some(Reference::Known(c))).map_err(bad)
+        }
+        _ => Ok(None),
+    }
+}
