@@ -51,19 +51,9 @@ impl DType {
     /// The type with this NumPy name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::U8,
-            Self::I8,
-            Self::U16,
-            Self::I16,
-            Self::U32,
-            Self::I32,
-            Self::F16,
-            Self::F32,
-            Self::F64,
-        ]
-        .into_iter()
-        .find(|d| d.name() == name)
+        [Self::U8, Self::I8, Self::U16, Self::I16, Self::U32, Self::I32, Self::F16, Self::F32, Self::F64]
+            .into_iter()
+            .find(|d| d.name() == name)
     }
 
     /// Whether the numbers are floating point.
@@ -111,6 +101,17 @@ macro_rules! with_samples {
         }
     };
 }
+
+macro_rules! from_vec {
+    ($($variant:ident: $t:ty),*) => {
+        $(impl From<Vec<$t>> for Samples {
+            fn from(v: Vec<$t>) -> Self {
+                Self::$variant(v)
+            }
+        })*
+    };
+}
+from_vec!(U8: u8, I8: i8, U16: u16, I16: i16, U32: u32, I32: i32, F16: f16, F32: f32, F64: f64);
 
 impl Samples {
     /// `len` copies of `value`, cast to `dtype` (saturating).
@@ -199,5 +200,25 @@ impl Codes {
     #[must_use]
     pub fn dtype(&self) -> DType {
         self.samples.dtype()
+    }
+
+    /// The part with `height` rows from `row` and `width` columns from `col`, all bands.
+    ///
+    /// # Panics
+    /// If the part is not inside.
+    #[must_use]
+    pub fn crop(&self, row: usize, col: usize, height: usize, width: usize) -> Self {
+        assert!(row + height <= self.height && col + width <= self.width, "the part is not inside");
+        let samples = with_samples!(&self.samples, v => {
+            let mut out = Vec::with_capacity(self.bands * height * width);
+            for b in 0..self.bands {
+                for y in row..row + height {
+                    let at = (b * self.height + y) * self.width + col;
+                    out.extend_from_slice(&v[at..at + width]);
+                }
+            }
+            Samples::from(out)
+        });
+        Self::new(samples, self.bands, height, width)
     }
 }

@@ -1,5 +1,9 @@
 //! Bytes to blocks of codes, and back.
 
-mod codes;
+pub mod atomic;
+pub mod codes;
+pub mod source;
+pub mod tiff;
+pub mod vector;
 
 pub use codes::{Codes, DType, Samples};

@@ -1,6 +1,38 @@
-//! The engine of terravec: Earth embeddings as products.
+//! Earth embeddings as products: opened, sampled, extracted and converted, right by construction.
 //!
-//! * [`catalog`] — what is known of each product, as data: how its numbers become vectors, where its
-//!   tiles lie, when and where it holds, and under which licence.
+//! ```no_run
+//! use terravec::catalog::Catalog;
+//! use terravec::{OpenOptions, Years, open, sample};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = OpenOptions::new(Catalog::builtin());
+//! let dataset = open("alphaearth=/data/aef", &options)?;
+//! let points = terravec_io::vector::parse_point("-88.77,44.29")?;
+//! let sampled = sample(&dataset, points, &Years::parse("2024")?, false)?;
+//! println!("{:?}", sampled.status);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod catalog;
+pub mod codec;
+pub mod dataset;
+mod error;
+mod pca;
+mod provenance;
+pub mod query;
+pub mod sink;
+pub mod table;
+mod time;
+mod vectors;
+
+pub use dataset::{OpenOptions, RasterDataset, open};
+pub use error::{Error, Result};
+pub use provenance::Provenance;
+pub use query::extract::{Area, Extraction, Request};
+pub use query::pixels::Pixels;
+pub use query::reduce::{Reduce, reduce};
+pub use query::resample::Resampling;
+pub use query::sample::sample;
+pub use time::{Interval, Years};
+pub use vectors::{Status, Vectors};

@@ -73,7 +73,7 @@ pub fn page(d: &Descriptor) -> String {
     page.line("attribution", d.attribution.clone().unwrap_or_default());
     page.lines("hosts", &d.hosts.iter().flat_map(host).collect::<Vec<_>>());
     page.lines("cite", &d.citations.iter().map(citation).collect::<Vec<_>>());
-    page.lines("mind", &d.quirks.iter().map(|quirk| format!("- {quirk}")).collect::<Vec<_>>());
+    page.lines("quirks", &d.quirks.iter().map(|quirk| format!("- {quirk}")).collect::<Vec<_>>());
     page.line("unknown", d.unknown.join("; "));
     page.0
 }
@@ -339,10 +339,12 @@ impl Page {
     fn lines(&mut self, label: &str, texts: &[String]) {
         let mut label = label;
         for text in texts.iter().filter(|text| !text.is_empty()) {
-            let indent = text.len() - text.trim_start().len();
-            for line in wrap(text, WIDTH - LABEL - 2 - indent) {
+            let mut indent = text.len() - text.trim_start().len();
+            let hang = if text.starts_with("- ") { 2 } else { 0 };
+            for line in wrap(text, WIDTH - LABEL - 2 - indent - hang) {
                 let _ = writeln!(self.0, "  {label:<LABEL$}{:indent$}{line}", "");
                 label = "";
+                indent = indent.max(hang);
             }
         }
     }

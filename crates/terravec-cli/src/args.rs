@@ -1,0 +1,234 @@
+//! The command line as data: every verb and flag, from which help is made.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Earth embeddings: sample, extract and convert any product, right by construction.
+///
+/// DATASET is `ID=ROOT` (a product and where a copy of it lies), or a file, folder or URL that is recognised by what it
+/// holds. Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold.
+#[derive(Debug, Parser)]
+#[command(name = "terravec", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// A descriptor file, or a folder of them, to know besides the built-in products (repeatable).
+    #[arg(long, global = true, value_name = "FILE|DIR")]
+    pub(crate) catalog: Vec<PathBuf>,
+    /// Where indexes are kept [default: $TERRAVEC_CACHE_DIR, else the user's cache folder].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Print machine-readable JSON on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    /// No progress bar.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+impl Cli {
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+}
+
+/// The arguments, with `--bbox W S E N` made one word: `--bbox W,S,E,N`.
+pub(crate) fn joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut out: Vec<OsString> = Vec::new();
+    let mut rest = arguments.peekable();
+    while let Some(argument) = rest.next() {
+        let is_bbox = argument == "--bbox";
+        out.push(argument);
+        if !is_bbox {
+            continue;
+        }
+        let number =
+            |a: &OsString| a.to_str().is_some_and(|t| t.trim_end_matches(',').parse::<f64>().is_ok());
+        let mut numbers: Vec<String> = Vec::new();
+        while numbers.len() < 4
+            && let Some(next) = rest.next_if(number)
+        {
+            numbers.push(next.to_string_lossy().trim_end_matches(',').to_string());
+        }
+        if !numbers.is_empty() {
+            out.push(numbers.join(",").into());
+        }
+    }
+    out
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the products, or show one in full.
+    Products(Products),
+    /// What a dataset really holds.
+    Info(Dataset),
+    /// Which tiles and years a dataset has.
+    Coverage(Coverage),
+    /// Vectors at points.
+    Sample(Sample),
+    /// Vectors of a window or of polygons, on their own grid or any other.
+    Extract(Extract),
+    /// A dataset in another format: COG, NPY, GeoParquet.
+    Convert(Convert),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Products {
+    /// Show this product in full.
+    pub(crate) id: Option<String>,
+    /// Only products of this kind.
+    #[arg(long, value_name = "pixel|patch|location|region")]
+    pub(crate) kind: Option<String>,
+    /// Only products with vectors of this year.
+    #[arg(long)]
+    pub(crate) year: Option<i32>,
+    /// Only products whose licence contains this text.
+    #[arg(long, alias = "license", value_name = "TEXT")]
+    pub(crate) licence: Option<String>,
+    /// Only products with a host that contains this text.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) host: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dataset {
+    /// ID=ROOT, or a file, folder or URL.
+    pub(crate) dataset: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Coverage {
+    #[command(flatten)]
+    pub(crate) dataset: Dataset,
+    /// Only tiles that touch this box: west,south,east,north in degrees.
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
+    pub(crate) bbox: Option<String>,
+    /// Only these years: 2024, 2018..2024 or 2018,2020.
+    #[arg(long)]
+    pub(crate) year: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sample {
+    #[command(flatten)]
+    pub(crate) dataset: Dataset,
+    /// Points: a GeoParquet, GeoJSON or CSV file, or LON,LAT.
+    #[arg(long, value_name = "FILE|LON,LAT", allow_hyphen_values = true)]
+    pub(crate) points: String,
+    /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
+    #[arg(long)]
+    pub(crate) year: Option<String>,
+    /// The stored codes instead of decoded vectors.
+    #[arg(long)]
+    pub(crate) codes: bool,
+    /// Output: .parquet, .arrow, .csv or .geojson [default: print].
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace an output that exists.
+    #[arg(long, alias = "overwrite")]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Resampling {
+    Nearest,
+    Bilinear,
+    Average,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Reduce {
+    Mean,
+    Median,
+    Medoid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
+    #[arg(long)]
+    pub(crate) year: Option<String>,
+    /// Target CRS, such as EPSG:3035 [default: the tiles' own].
+    #[arg(long)]
+    pub(crate) crs: Option<String>,
+    /// Pixel size in units of the target CRS [default: the product's own].
+    #[arg(long)]
+    pub(crate) resolution: Option<f64>,
+    /// How decoded vectors move to another grid; means are scaled back to length 1 where the product has unit vectors.
+    #[arg(long, value_enum, default_value = "nearest")]
+    pub(crate) resampling: Resampling,
+    /// Bands by name (A00) or by number from 0, comma-separated [default: all].
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) bands: Option<Vec<String>>,
+    /// Replace outputs that exist.
+    #[arg(long, alias = "overwrite")]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Extract {
+    #[command(flatten)]
+    pub(crate) dataset: Dataset,
+    /// A box: west,south,east,north in degrees, as one text or four numbers.
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
+    pub(crate) bbox: Option<String>,
+    /// Polygons: a GeoJSON, GeoParquet or CSV (WKT) file.
+    #[arg(long, value_name = "FILE", visible_alias = "aoi", aliases = ["boundary", "region-file"])]
+    pub(crate) region: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The stored codes instead of decoded vectors.
+    #[arg(long)]
+    pub(crate) codes: bool,
+    /// With --region: count every pixel that a polygon touches, not only those whose centre is inside.
+    #[arg(long)]
+    pub(crate) all_touched: bool,
+    /// With --region: keep the whole window instead of cutting along the polygons.
+    #[arg(long)]
+    pub(crate) no_mask: bool,
+    /// With --region: one vector per polygon, written as a table.
+    #[arg(long, value_enum, requires = "region")]
+    pub(crate) reduce: Option<Reduce>,
+    /// Output: .tif (COG), .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    #[command(flatten)]
+    pub(crate) dataset: Dataset,
+    /// Output: .tif (COG), .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel.
+    pub(crate) output: PathBuf,
+    /// Keep the stored codes instead of decoding them to float32 vectors.
+    #[arg(long)]
+    pub(crate) codes: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_may_be_one_word_or_four() {
+        let joined = |line: &str| {
+            let words = joined(line.split(' ').map(OsString::from));
+            words.into_iter().map(|w| w.into_string().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(joined("extract x --bbox -1 50 2 51.5 -o y"), "extract x --bbox -1,50,2,51.5 -o y");
+        assert_eq!(joined("extract x --bbox -1,50,2,51 -o y"), "extract x --bbox -1,50,2,51 -o y");
+        assert_eq!(joined("extract x --bbox -o y"), "extract x --bbox -o y");
+        assert_eq!(joined("--bbox 1, 2, 3, 4 5"), "--bbox 1,2,3,4 5");
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

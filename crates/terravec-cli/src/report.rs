@@ -1,0 +1,98 @@
+//! What went wrong, for people and for programs, and what was done.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A failure at the edge: of the engine, or of the command line.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The engine failed: exit 1.
+    Engine(terravec::Error),
+    /// An argument makes no sense: exit 2.
+    Usage { what: String, help: String },
+}
+
+impl<E: Into<terravec::Error>> From<E> for Failure {
+    fn from(e: E) -> Self {
+        Self::Engine(e.into())
+    }
+}
+
+impl Failure {
+    pub(crate) fn usage(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), help: help.into() }
+    }
+}
+
+/// Prints a failure and gives its exit code.
+pub(crate) fn fail(failure: &Failure, json: bool) -> ExitCode {
+    let (what, help, code) = match failure {
+        Failure::Engine(e) => (chain(e), e.help(), 1),
+        Failure::Usage { what, help } => (what.clone(), Some(help.clone()), 2),
+    };
+    if json {
+        eprintln!("{}", serde_json::json!({ "error": what, "help": help, "exit": code }));
+    } else {
+        eprintln!("error: {what}");
+        if let Some(help) = help {
+            eprintln!("  help: {help}");
+        }
+    }
+    ExitCode::from(code)
+}
+
+/// A message with its causes, each said once.
+fn chain(e: &dyn std::error::Error) -> String {
+    let mut text = e.to_string();
+    let mut source = e.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// A progress bar on standard error, if that is a terminal.
+pub(crate) struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    pub(crate) fn new(what: &'static str, quiet: bool) -> Self {
+        if quiet || !std::io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} blocks, {eta} left") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_message(what);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(Some(bar))
+    }
+
+    pub(crate) fn set(&self, done: usize, all: usize) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Prints JSON, pretty.
+pub(crate) fn print_json<T: serde::Serialize>(value: &T) {
+    println!("{}", serde_json::to_string_pretty(value).expect("plain data"));
+}

@@ -1,0 +1,145 @@
+//! `extract` and `convert`: windows, polygons and whole datasets as files.
+
+use terravec::query::reduce::reduce;
+use terravec::sink::{self, Written, check_absent};
+use terravec::{Area, Extraction, Request, table};
+use terravec_geo::Crs;
+use terravec_io::vector::{self, TableSpec, write_table};
+
+use super::{Outcome, bbox, dataset, writable, years};
+use crate::args::{Cli, Convert, Extract, Reduce, Resampling, Target};
+use crate::report::{Bar, Failure, print_json};
+
+pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
+    writable(&args.output)?;
+    let bbox = bbox(args.bbox.as_deref())?;
+    let area = match (&args.region, bbox) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage("--bbox and --region exclude each other", "give one of them"));
+        }
+        (None, None) => {
+            return Err(Failure::usage(
+                "where to extract is not said",
+                "give --bbox W,S,E,N or --region FILE (`terravec convert` takes all)",
+            ));
+        }
+        (None, Some(b)) => Area::Box(b),
+        (Some(file), None) => {
+            let regions = vector::read_regions(file)?;
+            for warning in &regions.warnings {
+                eprintln!("warning: {warning}");
+            }
+            Area::Regions { regions, mask: !args.no_mask, all_touched: args.all_touched }
+        }
+    };
+    let request = request(&args.target, area, args.codes)?;
+    let dataset = dataset(cli, &args.dataset.dataset)?;
+    if let (Some(how), Area::Regions { regions, .. }) = (args.reduce, &request.area) {
+        check_absent(&args.output, args.target.force)?;
+        let how = match how {
+            Reduce::Mean => terravec::Reduce::Mean,
+            Reduce::Median => terravec::Reduce::Median,
+            Reduce::Medoid => terravec::Reduce::Medoid,
+        };
+        let reduced = reduce(&dataset, regions, args.all_touched, &request, how)?;
+        let provenance = reduced.provenance.clone();
+        let spec = TableSpec {
+            metadata: vec![(table::PROVENANCE_KEY.to_string(), provenance.to_json())],
+            vector_names: reduced.band_names.clone(),
+            ..TableSpec::default()
+        };
+        let batch = table::reduced(reduced)?;
+        let rows = batch.num_rows();
+        write_table(&args.output, std::iter::once(batch), &spec)?;
+        if cli.json() {
+            print_json(
+                &serde_json::json!({ "files": [&args.output], "rows": rows, "provenance": provenance }),
+            );
+        } else {
+            println!("{}: {rows} rows", args.output.display());
+            print_attribution(&provenance);
+        }
+        return Ok(());
+    }
+    write(cli, &dataset, &request, &args.output, args.target.force)
+}
+
+pub(crate) fn convert(cli: &Cli, args: &Convert) -> Outcome {
+    writable(&args.output)?;
+    let request = request(&args.target, Area::All, args.codes)?;
+    write(cli, &dataset(cli, &args.dataset.dataset)?, &request, &args.output, args.target.force)
+}
+
+fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure> {
+    let crs = target
+        .crs
+        .as_deref()
+        .map(|text| {
+            Crs::parse(text).map_err(|e| Failure::usage(format!("--crs {text}: {e}"), "write EPSG:n"))
+        })
+        .transpose()?;
+    Ok(Request {
+        area,
+        years: years(target.year.as_deref())?,
+        crs,
+        resolution: target.resolution,
+        resampling: match target.resampling {
+            Resampling::Nearest => terravec::Resampling::Nearest,
+            Resampling::Bilinear => terravec::Resampling::Bilinear,
+            Resampling::Average => terravec::Resampling::Average,
+        },
+        codes,
+        bands: target.bands.clone(),
+    })
+}
+
+fn write(
+    cli: &Cli,
+    dataset: &terravec::RasterDataset,
+    request: &Request,
+    output: &std::path::Path,
+    force: bool,
+) -> Outcome {
+    let plan = Extraction::plan(dataset, request)?;
+    let bar = Bar::new("extracting", cli.quiet);
+    let written: Written = sink::write(&plan, output, force, &|done, all| bar.set(done, all))?;
+    drop(bar);
+    let grid = &plan.grid;
+    if cli.json() {
+        let a = grid.affine;
+        print_json(&serde_json::json!({
+            "files": written.files,
+            "grid": { "crs": grid.crs.to_string(), "transform": [a.a, a.b, a.c, a.d, a.e, a.f], "width": grid.width, "height": grid.height },
+            "years": plan.periods,
+            "bands": plan.band_names,
+            "pixels": written.pixels,
+            "valid_pixels": written.valid_pixels,
+            "provenance": plan.provenance,
+        }));
+    } else {
+        for file in &written.files {
+            println!("{}", file.display());
+        }
+        let (rx, ry) = grid.res();
+        println!(
+            "{} × {} pixels of {rx} × {ry}, {} bands, {}; {} of {} pixels have a vector",
+            grid.width,
+            grid.height,
+            plan.band_names.len(),
+            grid.crs,
+            written.valid_pixels,
+            written.pixels
+        );
+        print_attribution(&plan.provenance);
+    }
+    if written.valid_pixels == 0 {
+        eprintln!("warning: no pixel there has a vector");
+    }
+    Ok(())
+}
+
+fn print_attribution(provenance: &terravec::Provenance) {
+    if let Some(text) = &provenance.attribution {
+        println!("{text}");
+    }
+}

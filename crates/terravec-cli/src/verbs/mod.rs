@@ -1,0 +1,69 @@
+//! One function per verb.
+
+mod extract;
+mod look;
+mod sample;
+
+use std::path::Path;
+
+use terravec::catalog::Catalog;
+use terravec::{OpenOptions, Years, open};
+use terravec_geo::LonLatBox;
+
+use crate::args::{Cli, Verb};
+use crate::report::Failure;
+
+type Outcome = Result<(), Failure>;
+
+pub(crate) fn run(cli: &Cli) -> Outcome {
+    match &cli.verb {
+        Verb::Products(args) => look::products(cli, args),
+        Verb::Info(args) => look::info(cli, args),
+        Verb::Coverage(args) => look::coverage(cli, args),
+        Verb::Sample(args) => sample::run(cli, args),
+        Verb::Extract(args) => extract::run(cli, args),
+        Verb::Convert(args) => extract::convert(cli, args),
+    }
+}
+
+fn catalog(cli: &Cli) -> Result<Catalog, Failure> {
+    let mut catalog = Catalog::builtin();
+    for path in &cli.catalog {
+        catalog.load_path(path)?;
+    }
+    Ok(catalog)
+}
+
+fn dataset(cli: &Cli, spec: &str) -> Result<terravec::RasterDataset, Failure> {
+    let mut options = OpenOptions::new(catalog(cli)?);
+    options.cache_dir.clone_from(&cli.cache_dir);
+    Ok(open(spec, &options)?)
+}
+
+fn years(text: Option<&str>) -> Result<Years, Failure> {
+    text.map_or(Ok(Years::All), |t| {
+        Years::parse(t)
+            .map_err(|e| Failure::usage(format!("--year {t}: {e}"), "write 2024, 2018..2024 or 2018,2020"))
+    })
+}
+
+fn bbox(text: Option<&str>) -> Result<Option<LonLatBox>, Failure> {
+    text.map(|t| {
+        LonLatBox::parse(t)
+            .map_err(|e| Failure::usage(format!("--bbox: {e}"), "write west,south,east,north in degrees"))
+    })
+    .transpose()
+}
+
+/// A path on a folder that exists, so that a long run does not fail at its end.
+fn writable(path: &Path) -> Outcome {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if parent.is_dir() {
+        Ok(())
+    } else {
+        Err(Failure::usage(
+            format!("{}: the folder {} does not exist", path.display(), parent.display()),
+            "make it first",
+        ))
+    }
+}

@@ -1,0 +1,1 @@
+//! Tile lattices: which tiles a product is cut into, and what they are called.

@@ -1,0 +1,190 @@
+//! From what a user types to where the bytes are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use url::Url;
+
+use super::{HttpSource, LocalSource, Source, SourceError};
+
+/// What an address names.
+pub(super) enum Address {
+    Path(PathBuf),
+    Http(Web),
+}
+
+/// A web address, and what of it may be shown.
+#[derive(Debug, Clone)]
+pub(super) struct Web {
+    pub(super) url: Url,
+    /// Without user, password and the values of query parameters that may grant access.
+    pub(super) shown: String,
+}
+
+/// Opens what `url_or_path` names: a local path, or a `file://`, `http://` or `https://` address.
+///
+/// A local file is opened at once; of a web address nothing is asked before the first read.
+///
+/// # Errors
+/// When the address isn't of a supported kind, or a local file can't be opened.
+pub fn open(url_or_path: &str) -> Result<Arc<dyn Source>, SourceError> {
+    Ok(match parse(url_or_path)? {
+        Address::Path(path) => Arc::new(LocalSource::open(path)?),
+        Address::Http(web) => Arc::new(HttpSource::from_web(web, super::HttpOptions::default())),
+    })
+}
+
+/// The address of the file at `path` (parts separated by `/`) below `root`, a local folder or an address.
+///
+/// A query at the end of `root`, as in a signed address, stays at the end.
+#[must_use]
+pub fn join(root: &str, path: &str) -> String {
+    if root.contains("://") {
+        if let Ok(mut url) = Url::parse(root) {
+            if let Ok(mut segments) = url.path_segments_mut() {
+                segments.pop_if_empty().extend(path.split('/').filter(|part| !part.is_empty()));
+            }
+            return url.into();
+        }
+        return format!("{}/{path}", root.trim_end_matches('/'));
+    }
+    path.split('/').fold(PathBuf::from(root), |root, part| root.join(part)).display().to_string()
+}
+
+pub(super) fn parse(text: &str) -> Result<Address, SourceError> {
+    let bad = |what: &str, help: String| {
+        Err(SourceError::BadAddress { url: shown_text(text), what: what.to_owned(), help })
+    };
+    if text.trim().is_empty() {
+        return bad("an empty path", "name a file or an address".into());
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Ok(Address::Path(Path::new(text).to_owned()));
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" | "https" => match Web::parse(text) {
+            Some(web) => Ok(Address::Http(web)),
+            None => bad("not a web address", "write it as https://HOST/PATH".into()),
+        },
+        "file" => match Url::parse(text).ok().and_then(|url| url.to_file_path().ok()) {
+            Some(path) => Ok(Address::Path(path)),
+            None => bad("not a file address", "write file:///absolute/path, or just the path".into()),
+        },
+        other => bad(
+            &format!("addresses that start with {other}:// are not supported"),
+            format!("supported are local paths, file://, http:// and https://{}", elsewhere(other, rest)),
+        ),
+    }
+}
+
+/// The web address at which the same public object can be had.
+fn elsewhere(scheme: &str, rest: &str) -> String {
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if host.contains('@') {
+        return String::new();
+    }
+    match scheme {
+        "s3" => format!("; a public bucket is also at https://{host}.s3.amazonaws.com/{path}"),
+        "gs" => format!("; a public bucket is also at https://storage.googleapis.com/{host}/{path}"),
+        "hf" => {
+            "; a public file is also at https://huggingface.co/datasets/OWNER/NAME/resolve/main/PATH".into()
+        }
+        _ if scheme.starts_with("/vsi") => {
+            let prefix = scheme.trim_end_matches("https").trim_end_matches("http");
+            format!("; write the address without {prefix}")
+        }
+        _ => String::new(),
+    }
+}
+
+impl Web {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut url = Url::parse(text).ok()?;
+        url.host_str()?;
+        url.set_fragment(None);
+        let shown = shown(&url);
+        Some(Self { url, shown })
+    }
+}
+
+/// Parts of query parameters' names whose values may grant access.
+const SECRET: [&str; 8] = ["sig", "token", "key", "secret", "credential", "passw", "auth", "policy"];
+
+fn shown(url: &Url) -> String {
+    let mut public = url.clone();
+    // Fails only where there is no host, hence no user either.
+    let _ = public.set_username("");
+    let _ = public.set_password(None);
+    let Some(query) = url.query() else { return public.into() };
+    let query: Vec<_> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) if SECRET.iter().any(|s| name.to_ascii_lowercase().contains(s)) => {
+                format!("{name}=REDACTED")
+            }
+            _ => pair.to_owned(),
+        })
+        .collect();
+    public.set_query(Some(&query.join("&")));
+    public.into()
+}
+
+/// Text that couldn't be understood as an address, without what may be a password in it.
+fn shown_text(text: &str) -> String {
+    if let Ok(url) = Url::parse(text) {
+        return shown(&url);
+    }
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> SourceError {
+        match parse(text) {
+            Err(e) => e,
+            Ok(_) => panic!("{text} was taken"),
+        }
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let web =
+            Web::parse("https://me:hunter2@host/a.tif?X-Amz-Signature=abc&v=3&SAS_Token=t#frag").unwrap();
+        assert_eq!(web.shown, "https://host/a.tif?X-Amz-Signature=REDACTED&v=3&SAS_Token=REDACTED");
+        assert_eq!(web.url.password(), Some("hunter2"));
+        for text in [
+            "https://me:hunter2@/a",
+            "ftp://me:hunter2@host/a",
+            "s3://me:hunter2@bucket/a",
+            "http://me:hunter2@[x",
+        ] {
+            let e = error(text);
+            assert!(!format!("{e} {e:?} {:?}", e.help()).contains("hunter2"), "{e:?}");
+        }
+    }
+
+    #[test]
+    fn other_hosts_are_refused_with_what_works() {
+        let e = error("s3://bucket/a/b.tif");
+        assert!(e.to_string().contains("s3:// are not supported"), "{e}");
+        assert!(e.help().unwrap().contains("https://bucket.s3.amazonaws.com/a/b.tif"));
+        assert!(error("gs://b/x").help().unwrap().contains("https://storage.googleapis.com/b/x"));
+        assert!(error("/vsicurl/https://h/x").help().unwrap().contains("without /vsicurl/"));
+        assert!(error("  ").to_string().contains("empty"));
+        assert!(error("https://").to_string().contains("not a web address"));
+    }
+
+    #[test]
+    fn roots_and_paths_are_joined() {
+        assert_eq!(join("https://h/r/?sig=1", "a b/c.tif"), "https://h/r/a%20b/c.tif?sig=1");
+        assert_eq!(join("https://h/r", "/c.tif"), "https://h/r/c.tif");
+        assert_eq!(join("https://h/r", "../../c.tif"), "https://h/r/c.tif");
+        assert_eq!(Path::new(&join("/data", "a/c.tif")), Path::new("/data/a/c.tif"));
+    }
+}

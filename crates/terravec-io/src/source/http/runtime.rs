@@ -1,0 +1,92 @@
+//! The threads and connections that all web sources share.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Semaphore;
+
+/// Requests in flight at a time in this process. One per band of an AlphaEarth tile, so that a window of 64
+/// bands takes one round trip; object stores take several times that from one client, and a process stays far
+/// from the 1024 open files that many systems allow, however many threads read.
+const IN_FLIGHT: usize = 64;
+
+/// Two threads move more bytes than a 10 Gbit/s line brings; decoding needs the other cores.
+const THREADS: usize = 2;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+const USER_AGENT: &str = concat!("terravec/", env!("CARGO_PKG_VERSION"));
+
+/// One client and the runtime that drives it.
+pub(super) struct Net {
+    process: u32,
+    handle: Handle,
+    pub(super) client: reqwest::Client,
+    pub(super) slots: Semaphore,
+}
+
+static NET: Mutex<Option<&'static Net>> = Mutex::new(None);
+
+/// The process's network, made at the first call.
+///
+/// A child made by `fork` (as Python's multiprocessing and data loaders do) inherits none of the threads, so
+/// it gets a network of its own; the parent's is left alone, which is why it is never freed.
+pub(super) fn net() -> Result<&'static Net, String> {
+    let mut net = NET.lock().unwrap_or_else(PoisonError::into_inner);
+    match *net {
+        Some(net) if net.process == std::process::id() => Ok(net),
+        _ => Ok(*net.insert(Box::leak(Box::new(Net::new()?)))),
+    }
+}
+
+impl Net {
+    fn new() -> Result<Self, String> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("terravec-io")
+            .enable_all()
+            .build()
+            .map_err(|e| format!("can't start the network threads: {e}"))?;
+        let client = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(IN_FLIGHT)
+            // The address may hold a signature that is none of the next host's business.
+            .referer(false)
+            .build()
+            .map_err(|e| format!("can't set up secure connections: {}", cause(&e)))?;
+        let handle = runtime.handle().clone();
+        // The threads serve until the process ends.
+        std::mem::forget(runtime);
+        Ok(Self { process: std::process::id(), handle, client, slots: Semaphore::new(IN_FLIGHT) })
+    }
+
+    /// Runs `future` on the network's threads and waits for it on this one. Waiting on a channel, unlike
+    /// `block_on`, is allowed inside another runtime.
+    pub(super) fn wait<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, String> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.handle.spawn(async move {
+            // Nobody waits any more: nothing is lost.
+            let _ = sender.send(future.await);
+        });
+        receiver.recv().map_err(|_| "reading ended unexpectedly".to_owned())
+    }
+}
+
+/// The innermost reason of a client's error, which unlike its own message holds no address.
+pub(super) fn cause(error: &reqwest::Error) -> String {
+    let mut inner = std::error::Error::source(error);
+    let mut text = None;
+    while let Some(e) = inner {
+        text = Some(e.to_string());
+        inner = e.source();
+    }
+    text.unwrap_or_else(|| {
+        if error.is_redirect() { "too many redirects".into() } else { "the request failed".into() }
+    })
+}

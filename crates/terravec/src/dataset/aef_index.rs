@@ -1,0 +1,161 @@
+//! AlphaEarth's own index, `aef_index.parquet`: 300 000 tiles without opening one.
+//!
+//! Columns used: `crs` (`EPSG:32633`), `year`, `utm_west/south/east/north` (outer pixel edges, metres),
+//! `wgs84_west/south/east/north` and `path`. Paths are URLs of the publisher; in a mirror the same tail of the path lies below the
+//! folder that holds the index.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use terravec_geo::{Affine, Crs, Grid};
+use terravec_io::{DType, source};
+
+use super::open::{join_root, lonlat};
+use super::tile::Tile;
+use crate::error::{Error, Result};
+use crate::time::Interval;
+
+/// The file's name.
+pub(crate) const NAME: &str = "aef_index.parquet";
+/// AlphaEarth's pixel, metres.
+const PIXEL: f64 = 10.0;
+const BANDS: usize = 64;
+
+/// Whether `location` is such an index.
+pub(crate) fn is_index(location: &str) -> bool {
+    location.split(['?', '#']).next().unwrap_or(location).ends_with(NAME)
+}
+
+/// Reads the index at `location`: the folder it lies in, and its tiles with paths relative to that folder.
+///
+/// # Errors
+/// If it can't be read or lacks a column.
+pub(crate) fn read(location: &str) -> Result<(String, Vec<Tile>)> {
+    let base = location.rsplit_once('/').map_or(".", |(b, _)| b).to_string();
+    let src = source::open(location)?;
+    let bytes = src.read(0..src.len()?)?;
+    let bad =
+        |what: String| Error::open(format!("{location}: {what}"), "fetch the index again from its publisher");
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| bad(e.to_string()))?;
+    let wanted = [
+        "crs",
+        "year",
+        "path",
+        "utm_west",
+        "utm_south",
+        "utm_east",
+        "utm_north",
+        "wgs84_west",
+        "wgs84_south",
+        "wgs84_east",
+        "wgs84_north",
+    ];
+    let schema = builder.schema().clone();
+    if let Some(missing) = wanted.iter().find(|w| schema.index_of(w).is_err()) {
+        return Err(bad(format!("the index has no column `{missing}`")));
+    }
+    let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
+    let reader =
+        builder.with_projection(mask).with_batch_size(65_536).build().map_err(|e| bad(e.to_string()))?;
+    let mut tiles = Vec::new();
+    let mut systems = HashMap::new();
+    for batch in reader {
+        let batch = batch.map_err(|e| bad(e.to_string()))?;
+        rows(&batch, &mut systems, &mut tiles).map_err(&bad)?;
+    }
+    relative(&base, &mut tiles).map_err(bad)?;
+    Ok((base, tiles))
+}
+
+fn rows(
+    batch: &RecordBatch,
+    systems: &mut HashMap<String, Crs>,
+    tiles: &mut Vec<Tile>,
+) -> std::result::Result<(), String> {
+    let column = |name: &str, to: &DataType| {
+        let c = batch.column_by_name(name).ok_or(format!("no column `{name}`"))?;
+        let c = cast(c, to).map_err(|e| format!("column `{name}`: {e}"))?;
+        if c.null_count() > 0 { Err(format!("column `{name}` has nulls")) } else { Ok(c) }
+    };
+    let (crs, path) = (column("crs", &DataType::Utf8)?, column("path", &DataType::Utf8)?);
+    let (crs, path) = (crs.as_string::<i32>(), path.as_string::<i32>());
+    let year = column("year", &DataType::Int64)?;
+    let year = year.as_primitive::<Int64Type>();
+    let mut edges = Vec::new();
+    for name in [
+        "utm_west",
+        "utm_south",
+        "utm_east",
+        "utm_north",
+        "wgs84_west",
+        "wgs84_south",
+        "wgs84_east",
+        "wgs84_north",
+    ] {
+        edges.push(column(name, &DataType::Float64)?.as_primitive::<Float64Type>().clone());
+    }
+    for i in 0..batch.num_rows() {
+        let e: Vec<f64> = edges.iter().map(|c| c.value(i)).collect();
+        let system = match systems.get(crs.value(i)) {
+            Some(c) => c.clone(),
+            None => {
+                let c = Crs::parse(crs.value(i)).map_err(|e| e.to_string())?;
+                systems.insert(crs.value(i).to_string(), c.clone());
+                c
+            }
+        };
+        let (w, h) = ((e[2] - e[0]) / PIXEL, (e[3] - e[1]) / PIXEL);
+        if !(w >= 1.0 && h >= 1.0 && w < 1e6 && h < 1e6) {
+            return Err(format!("row for {}: bounds {:?} are no tile", path.value(i), &e[..4]));
+        }
+        let year = i32::try_from(year.value(i)).map_err(|_| format!("year {} is no year", year.value(i)))?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let (width, height) = (w.round() as usize, h.round() as usize);
+        tiles.push(Tile {
+            path: path.value(i).to_string(),
+            grid: Grid { crs: system, affine: Affine::north_up(e[0], e[3], PIXEL, PIXEL), width, height },
+            lonlat: lonlat(e[4], e[5], e[6], e[7]),
+            interval: Some(Interval::year(year)),
+            bands: BANDS,
+            dtype: DType::I8,
+            size: 0,
+            modified_ms: 0,
+        });
+    }
+    Ok(())
+}
+
+/// Cuts the publisher's prefix from every path: the tail that exists below `base` is found with the first tile that
+/// does.
+fn relative(base: &str, tiles: &mut [Tile]) -> std::result::Result<(), String> {
+    let exists = |tail: &str| {
+        let location = join_root(base, tail);
+        if location.contains("://") {
+            source::open(&location).and_then(|s| s.read(0..16)).is_ok()
+        } else {
+            Path::new(&location).is_file()
+        }
+    };
+    let tail = |path: &str, keep: usize| {
+        let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty()).collect();
+        (keep <= parts.len()).then(|| parts[parts.len() - keep..].join("/"))
+    };
+    for probe in tiles.iter().take(200) {
+        let longest = probe.path.split('/').count();
+        let found = (1..=longest).rev().find(|&keep| tail(&probe.path, keep).is_some_and(|t| exists(&t)));
+        if let Some(keep) = found {
+            for tile in tiles.iter_mut() {
+                if let Some(t) = tail(&tile.path, keep) {
+                    tile.path = t;
+                }
+            }
+            return Ok(());
+        }
+    }
+    Err(format!("none of the first tiles of the index lies below {base}"))
+}

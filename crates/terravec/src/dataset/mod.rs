@@ -1,0 +1,372 @@
+//! A product opened somewhere: which tiles it has, and how to read them.
+
+mod aef_index;
+mod index;
+mod open;
+mod product;
+pub(crate) mod reader;
+mod recognise;
+mod tile;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use terravec_geo::{Grid, LonLatBox};
+use terravec_io::source;
+use terravec_io::tiff::GeoTiff;
+
+pub use open::{OpenOptions, open};
+pub(crate) use product::fixed_interval;
+use reader::TileReader;
+pub use tile::Tile;
+
+use crate::catalog::Descriptor;
+use crate::codec::Decoder;
+use crate::error::{Error, Result};
+use crate::provenance::Provenance;
+use crate::time::Years;
+
+/// Open tiles kept for the next read; more would hold too many file handles.
+const OPEN_TILES: usize = 128;
+
+/// A product whose vectors lie in raster files.
+#[derive(Debug)]
+pub struct RasterDataset {
+    product: Arc<Descriptor>,
+    version: Option<String>,
+    root: String,
+    tiles: Vec<Tile>,
+    notes: Vec<String>,
+    open: Mutex<VecDeque<Arc<TileReader>>>,
+}
+
+/// What a dataset holds, for `info`.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Summary {
+    /// Product id.
+    pub product: String,
+    /// Product name.
+    pub name: String,
+    /// `pixel`, `patch` or `location`.
+    pub kind: String,
+    /// Where it was opened.
+    pub root: String,
+    /// Files.
+    pub tiles: usize,
+    /// Files per year; `""` where the year is unknown.
+    pub years: BTreeMap<String, usize>,
+    /// Stored bands.
+    pub stored_bands: usize,
+    /// Stored type.
+    pub dtype: String,
+    /// The number that stands for "no vector" in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodata: Option<f64>,
+    /// Names of the bands.
+    pub bands: Vec<String>,
+    /// Length of a decoded vector, absent where no decode rule is known.
+    pub dimension: Option<usize>,
+    /// Decode rule.
+    pub decode: String,
+    /// Whether vectors have length 1.
+    pub unit_length: Option<bool>,
+    /// Coordinate reference systems.
+    pub crs: Vec<String>,
+    /// Pixel size in units of the CRS, of the first tile.
+    pub resolution: (f64, f64),
+    /// West, south, east, north in degrees.
+    pub bbox: [f64; 4],
+    /// Grid of a dataset of one file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid: Option<GridSummary>,
+    /// Layout of the first tile.
+    pub layout: String,
+    /// Licence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+    /// Text to show with results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<String>,
+    /// What was noticed while opening.
+    pub notes: Vec<String>,
+}
+
+/// A grid in plain numbers.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct GridSummary {
+    /// CRS.
+    pub crs: String,
+    /// `a, b, c, d, e, f` of x = a·col + b·row + c, y = d·col + e·row + f (pixel corners).
+    pub transform: [f64; 6],
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+impl GridSummary {
+    pub(crate) fn of(grid: &Grid) -> Self {
+        let a = &grid.affine;
+        Self {
+            crs: grid.crs.to_string(),
+            transform: [a.a, a.b, a.c, a.d, a.e, a.f],
+            width: grid.width,
+            height: grid.height,
+        }
+    }
+}
+
+impl RasterDataset {
+    /// The product.
+    #[must_use]
+    pub fn product(&self) -> &Descriptor {
+        &self.product
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// All tiles.
+    #[must_use]
+    pub fn tiles(&self) -> &[Tile] {
+        &self.tiles
+    }
+
+    /// Years that some tile has, in order.
+    #[must_use]
+    pub fn years(&self) -> Vec<i32> {
+        let mut years: Vec<i32> = self.tiles.iter().filter_map(Tile::year).collect();
+        years.sort_unstable();
+        years.dedup();
+        years
+    }
+
+    /// The periods a query over `years` answers: one per year, or `None` alone where tiles have no year.
+    ///
+    /// # Errors
+    /// If a year is asked for that the dataset does not hold.
+    pub fn periods(&self, years: &Years) -> Result<Vec<Option<i32>>> {
+        let have = self.years();
+        match years {
+            Years::All if have.is_empty() => Ok(vec![None]),
+            Years::All => Ok(have.into_iter().map(Some).collect()),
+            Years::List(list) => {
+                if let Some(missing) = list.iter().find(|y| !have.contains(y)) {
+                    let held = if have.is_empty() {
+                        "its files carry no year; leave --year out".to_string()
+                    } else {
+                        format!("years it holds: {}", join(&have))
+                    };
+                    return Err(Error::query(
+                        format!("{} has no year {missing} at {}", self.product.id, self.root),
+                        held,
+                    ));
+                }
+                Ok(list.iter().copied().map(Some).collect())
+            }
+        }
+    }
+
+    /// Tiles of a period that touch `area` (all of it if absent).
+    #[must_use]
+    pub fn select(&self, period: Option<i32>, area: Option<&LonLatBox>) -> Vec<usize> {
+        (0..self.tiles.len())
+            .filter(|&i| self.tiles[i].year() == period)
+            .filter(|&i| area.is_none_or(|a| a.intersects(&self.tiles[i].lonlat)))
+            .collect()
+    }
+
+    /// The smallest box over all tiles, in degrees.
+    #[must_use]
+    pub fn lonlat(&self) -> LonLatBox {
+        let mut b = LonLatBox { west: 180.0, south: 90.0, east: -180.0, north: -90.0 };
+        for tile in &self.tiles {
+            let t = &tile.lonlat;
+            let (west, east) = if t.west > t.east { (-180.0, 180.0) } else { (t.west, t.east) };
+            b = LonLatBox {
+                west: b.west.min(west),
+                south: b.south.min(t.south),
+                east: b.east.max(east),
+                north: b.north.max(t.north),
+            };
+        }
+        b
+    }
+
+    /// A hint where the dataset covers the place only with longitude and latitude exchanged.
+    #[must_use]
+    pub(crate) fn swapped(&self, area: &LonLatBox) -> Option<&'static str> {
+        let swapped = LonLatBox { west: area.south, south: area.west, east: area.north, north: area.east };
+        let legal = swapped.south >= -90.0 && swapped.north <= 90.0;
+        (legal && self.tiles.iter().any(|t| swapped.intersects(&t.lonlat)))
+            .then_some("did you swap longitude and latitude? They come as lon,lat. ")
+    }
+
+    /// The failure "nothing there", with what is covered.
+    pub(crate) fn nothing_there(&self, area: &LonLatBox, what: &str) -> Error {
+        Error::Outside {
+            what: format!("bbox {},{},{},{}: {what}", area.west, area.south, area.east, area.north),
+            covered: format!("{}{}", self.swapped(area).unwrap_or_default(), self.covered()),
+        }
+    }
+
+    /// A sentence that says what the dataset covers.
+    #[must_use]
+    pub fn covered(&self) -> String {
+        let b = self.lonlat();
+        let years = self.years();
+        let years = if years.is_empty() { String::new() } else { format!(", years {}", join(&years)) };
+        format!(
+            "{} at {} covers {:.5},{:.5},{:.5},{:.5} (west, south, east, north; {} tiles{years})",
+            self.product.id,
+            self.root,
+            b.west,
+            b.south,
+            b.east,
+            b.north,
+            self.tiles.len()
+        )
+    }
+
+    /// Opens tile `id`, or takes it from those opened lately.
+    pub(crate) fn reader(&self, id: usize) -> Result<Arc<TileReader>> {
+        if let Ok(open) = self.open.lock()
+            && let Some(reader) = open.iter().find(|r| r.id == id)
+        {
+            return Ok(Arc::clone(reader));
+        }
+        let tile = &self.tiles[id];
+        let location = open::join_root(&self.root, &tile.path);
+        let tiff = GeoTiff::open(source::open(&location)?)?;
+        if tiff.grid().is_none_or(|g| {
+            (g.width, g.height, g.affine) != (tile.grid.width, tile.grid.height, tile.grid.affine)
+        }) {
+            return Err(Error::open(
+                format!(
+                    "{location}: the file no longer has the grid that the index of {} gives it",
+                    self.root
+                ),
+                "the file was replaced after it was indexed; touch its folder or clear the cache to index again",
+            ));
+        }
+        let decoder = Decoder::new(&self.product, tiff.bands(), tiff.dtype(), tiff.nodata())
+            .map_err(Error::codec(&location))?;
+        let reader = Arc::new(TileReader { id, tiff, decoder, name: location });
+        if let Ok(mut open) = self.open.lock() {
+            if open.len() >= OPEN_TILES {
+                open.pop_front();
+            }
+            open.push_back(Arc::clone(&reader));
+        }
+        Ok(reader)
+    }
+
+    /// Names of the decoded bands: the product's, else the file's, else `b0`, `b1`, ….
+    ///
+    /// # Errors
+    /// If the first tile can't be opened.
+    pub fn band_names(&self) -> Result<Vec<String>> {
+        let reader = self.reader(0)?;
+        let n = reader.decoder.dimension();
+        if let Some(names) = product::band_names(&self.product).filter(|names| names.len() == n) {
+            return Ok(names);
+        }
+        let file = reader.tiff.band_names();
+        Ok((0..n)
+            .map(|i| {
+                file.get(i)
+                    .and_then(Clone::clone)
+                    .filter(|_| file.len() == n)
+                    .unwrap_or_else(|| format!("b{i}"))
+            })
+            .collect())
+    }
+
+    /// Provenance of an answer to `request` made from `tiles`.
+    pub(crate) fn provenance(
+        &self,
+        tiles: &[usize],
+        values: &str,
+        request: serde_json::Value,
+    ) -> Result<Provenance> {
+        let reader = self.reader(tiles.first().copied().unwrap_or(0))?;
+        let mut years: Vec<i32> = tiles.iter().filter_map(|&i| self.tiles[i].year()).collect();
+        years.sort_unstable();
+        years.dedup();
+        let mut provenance = Provenance {
+            product: self.product.id.clone(),
+            version: self.version.clone(),
+            model: self.product.model.as_ref().map(|m| m.name.clone()),
+            dimension: reader.decoder.dimension(),
+            decode: self.product.codec.to_string(),
+            values: values.to_string(),
+            years,
+            sources: Vec::new(),
+            licence: self.product.licence.clone(),
+            attribution: self.product.attribution.clone(),
+            request,
+            software: format!("terravec {}", env!("CARGO_PKG_VERSION")),
+        };
+        provenance
+            .set_sources(tiles.iter().map(|&i| open::join_root(&self.root, &self.tiles[i].path)).collect());
+        Ok(provenance)
+    }
+
+    /// What the dataset holds.
+    ///
+    /// # Errors
+    /// If the first tile can't be opened.
+    pub fn summary(&self) -> Result<Summary> {
+        let reader = self.reader(0)?;
+        let mut years = BTreeMap::new();
+        let mut crs = Vec::new();
+        for tile in &self.tiles {
+            *years.entry(tile.year().map_or(String::new(), |y| y.to_string())).or_insert(0) += 1;
+            let name = tile.grid.crs.to_string();
+            if !crs.contains(&name) {
+                crs.push(name);
+            }
+        }
+        let mut notes = self.notes.clone();
+        if reader.tiff.was_south_up() {
+            notes.push("rows are stored south first; they are read north first".into());
+        }
+        let (bw, bh) = reader.tiff.block_size();
+        let b = self.lonlat();
+        Ok(Summary {
+            product: self.product.id.clone(),
+            name: self.product.name.clone(),
+            kind: self.product.kind.name().to_string(),
+            root: self.root.clone(),
+            tiles: self.tiles.len(),
+            years,
+            stored_bands: reader.tiff.bands(),
+            dtype: reader.tiff.dtype().to_string(),
+            nodata: reader.tiff.nodata(),
+            bands: self.band_names()?,
+            dimension: reader.decoder.decodes().then(|| reader.decoder.dimension()),
+            decode: self.product.codec.to_string(),
+            unit_length: self.product.unit_length,
+            crs,
+            resolution: self.tiles[0].grid.res(),
+            bbox: [b.west, b.south, b.east, b.north],
+            grid: (self.tiles.len() == 1).then(|| GridSummary::of(&self.tiles[0].grid)),
+            layout: format!(
+                "GeoTIFF, {} interleave, {bw}×{bh} blocks, {}, {} overviews",
+                reader.tiff.interleave().name(),
+                reader.tiff.compression_name(),
+                reader.tiff.levels().len().saturating_sub(1)
+            ),
+            licence: self.product.licence.clone(),
+            attribution: self.product.attribution.clone(),
+            notes,
+        })
+    }
+}
+
+fn join(years: &[i32]) -> String {
+    years.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

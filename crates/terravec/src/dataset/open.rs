@@ -1,0 +1,290 @@
+//! From what a user types to a dataset: a product id, `id=ROOT`, a path or a URL.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rayon::prelude::*;
+use terravec_geo::LonLatBox;
+use terravec_io::source;
+use terravec_io::tiff::GeoTiff;
+
+use super::product::{fingerprint, interval_of, is_raster};
+use super::tile::Tile;
+use super::{RasterDataset, aef_index, index, recognise};
+use crate::catalog::{Catalog, Descriptor};
+use crate::error::{Error, Result};
+
+/// How a dataset is opened.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Products known.
+    pub catalog: Arc<Catalog>,
+    /// Where indexes are kept; absent: `$TERRAVEC_CACHE_DIR`, `$XDG_CACHE_HOME/terravec` or `~/.cache/terravec`.
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl OpenOptions {
+    /// With the built-in catalog.
+    #[must_use]
+    pub fn new(catalog: Catalog) -> Self {
+        Self { catalog: Arc::new(catalog), cache_dir: None }
+    }
+
+    /// Where indexes are kept.
+    #[must_use]
+    pub fn cache(&self) -> Option<PathBuf> {
+        let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        self.cache_dir.clone().or_else(|| env("TERRAVEC_CACHE_DIR")).or_else(|| {
+            env("XDG_CACHE_HOME")
+                .or_else(|| env("HOME").map(|h| h.join(".cache")))
+                .map(|c| c.join("terravec"))
+        })
+    }
+}
+
+/// `root` and a path below it as one path or URL.
+pub(crate) fn join_root(root: &str, path: &str) -> String {
+    if path.is_empty() {
+        root.to_string()
+    } else if path.contains("://") || Path::new(path).is_absolute() {
+        path.to_string()
+    } else {
+        format!("{}/{path}", root.trim_end_matches('/'))
+    }
+}
+
+/// Opens what `spec` names: `ID=ROOT`, a path, or a URL. See [`RasterDataset`] for what it can answer.
+///
+/// # Errors
+/// If nothing is there, if it is no raster that the product describes, or if several products are mixed.
+pub fn open(spec: &str, options: &OpenOptions) -> Result<RasterDataset> {
+    let catalog = &options.catalog;
+    let (product, root) = match spec.split_once('=') {
+        Some((id, root)) if !id.contains(['/', '\\']) && !Path::new(spec).exists() => (Some(id), root),
+        _ => (None, spec),
+    };
+    let (product, variant) =
+        product.map(|p| catalog.resolve(p)).transpose()?.map_or((None, None), |(p, v)| (Some(p), v));
+    let version = variant.map(|v| v.id);
+    if product.is_none() && !is_url(root) && !Path::new(root).exists() {
+        return Err(not_found(root, catalog));
+    }
+    if let Some(p) = &product
+        && !is_raster(p)
+    {
+        return Err(Error::open(
+            format!(
+                "product {} does not come as GeoTIFF ({}); only GeoTIFF products can be opened so far",
+                p.id,
+                p.format.name()
+            ),
+            format!("`terravec products {}` says how it is published", p.id),
+        ));
+    }
+    let (tiles, product, notes) = if !is_url(root) && Path::new(root).is_dir() {
+        folder(root, product, options)?
+    } else if aef_index::is_index(root) {
+        let product = require_aef(product, catalog)?;
+        let (base, tiles) = aef_index::read(root)?;
+        return Ok(dataset(product, version, base, tiles, Vec::new()));
+    } else if is_url(root) && !looks_like_file(root) {
+        let index = format!("{}/{}", root.trim_end_matches('/'), aef_index::NAME);
+        let product = require_aef(product, catalog)?;
+        let (_, tiles) = aef_index::read(&index)?;
+        (tiles, product, Vec::new())
+    } else {
+        single(root, product, catalog)?
+    };
+    if tiles.is_empty() {
+        return Err(Error::open(format!("{root}: no tile of {} in there", product.id), "check the folder"));
+    }
+    Ok(dataset(product, version, root.to_string(), tiles, notes))
+}
+
+fn dataset(
+    product: Arc<Descriptor>,
+    version: Option<String>,
+    root: String,
+    tiles: Vec<Tile>,
+    notes: Vec<String>,
+) -> RasterDataset {
+    RasterDataset { product, version, root, tiles, notes, open: Mutex::new(VecDeque::new()) }
+}
+
+fn require_aef(product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Result<Arc<Descriptor>> {
+    match product {
+        Some(p) => Ok(p),
+        None => Ok(catalog.get("alphaearth")?),
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    text.contains("://")
+}
+
+fn looks_like_file(url: &str) -> bool {
+    let last = url.split(['?', '#']).next().unwrap_or(url).rsplit('/').next().unwrap_or("");
+    last.rsplit_once('.').is_some_and(|(_, ext)| ["tif", "tiff"].contains(&ext.to_ascii_lowercase().as_str()))
+}
+
+fn not_found(spec: &str, catalog: &Catalog) -> Error {
+    match catalog.get(spec.split('@').next().unwrap_or(spec)) {
+        Ok(product) => {
+            let hosts: Vec<&str> = product.hosts.iter().map(|h| h.url.as_str()).collect();
+            let hosts = if hosts.is_empty() { "see its page".to_string() } else { hosts.join(", ") };
+            Error::open(
+                format!("product {} needs to be told where it is", product.id),
+                format!(
+                    "give a copy as `{}=FOLDER` or `{}=URL`; it is published at {hosts}",
+                    product.id, product.id
+                ),
+            )
+        }
+        Err(_) => Error::open(
+            format!("{spec}: there is no such file or folder, and no product of that name"),
+            "`terravec products` lists the products; a copy of one is opened as ID=FOLDER",
+        ),
+    }
+}
+
+fn tile_of(
+    path: &str,
+    location: &str,
+    tiff: &GeoTiff,
+    product: &Descriptor,
+    size: u64,
+    modified_ms: i64,
+) -> Result<Tile> {
+    let grid = tiff.grid().ok_or_else(|| {
+        Error::open(
+            format!(
+                "{location}: the file has no usable georeference{}",
+                tiff.georeference_problem().map_or(String::new(), |p| format!(" ({p})"))
+            ),
+            "give it one (for example with `gdal_edit.py -a_srs … -a_ullr …`)",
+        )
+    })?;
+    if !grid.affine.is_north_up() {
+        return Err(Error::open(
+            format!("{location}: the grid is rotated"),
+            "resample it to a north-up grid first (for example with `gdalwarp`)",
+        ));
+    }
+    let lonlat = grid.lonlat_bbox().map_err(Error::geo(location))?;
+    Ok(Tile {
+        path: path.to_string(),
+        grid: grid.clone(),
+        lonlat,
+        interval: interval_of(product, if path.is_empty() { location } else { path }),
+        bands: tiff.bands(),
+        dtype: tiff.dtype(),
+        size,
+        modified_ms,
+    })
+}
+
+type Opened = (Vec<Tile>, Arc<Descriptor>, Vec<String>);
+
+fn single(root: &str, product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Result<Opened> {
+    let src = source::open(root)?;
+    let size = src.len()?;
+    let tiff = GeoTiff::open(src)?;
+    let name = root.split(['?', '#']).next().unwrap_or(root).rsplit(['/', '\\']).next().unwrap_or(root);
+    let (product, note) = match product {
+        Some(p) => (p, None),
+        None => recognise::product_of(name, &tiff, catalog)?,
+    };
+    crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
+        .map_err(Error::codec(root))?;
+    let tile = tile_of("", root, &tiff, &product, size, 0)?;
+    Ok((vec![tile], product, note.into_iter().collect()))
+}
+
+fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -> Result<Opened> {
+    let path = Path::new(root);
+    if path.join(aef_index::NAME).is_file() {
+        let product = require_aef(product, &options.catalog)?;
+        let (_, tiles) = aef_index::read(&format!("{}/{}", root.trim_end_matches('/'), aef_index::NAME))?;
+        return Ok((tiles, product, vec![format!("tiles taken from {}", aef_index::NAME)]));
+    }
+    let cache = options.cache();
+    // A folder opened as another product, or after its descriptor changed, is another index.
+    let fingerprint = product.as_ref().map_or("?".to_string(), |p| fingerprint(p));
+    if let (Some(cache), Some(product)) = (&cache, &product)
+        && let Some(tiles) = index::load(cache, path, &fingerprint)
+    {
+        return Ok((tiles, Arc::clone(product), Vec::new()));
+    }
+    let files: Vec<_> = source::list(root)?
+        .into_iter()
+        .filter(|e| {
+            let lower = e.path.to_ascii_lowercase();
+            lower.ends_with(".tif") || lower.ends_with(".tiff")
+        })
+        .collect();
+    let Some(first) = files.first() else {
+        return Err(Error::open(
+            format!("{root}: there is no GeoTIFF in this folder"),
+            "open a folder of .tif or .tiff files, or name the file",
+        ));
+    };
+    let (product, note) = match product {
+        Some(p) => (p, None),
+        None => {
+            let location = join_root(root, &first.path);
+            recognise::product_of(
+                file_name(&first.path),
+                &GeoTiff::open(source::open(&location)?)?,
+                &options.catalog,
+            )?
+        }
+    };
+    let fingerprint = self::fingerprint(&product);
+    if let Some(cache) = &cache
+        && let Some(tiles) = index::load(cache, path, &fingerprint)
+    {
+        return Ok((tiles, product, note.into_iter().collect()));
+    }
+    let tiles: Vec<Result<Tile>> = files
+        .par_iter()
+        .map(|e| {
+            let location = join_root(root, &e.path);
+            let tiff = GeoTiff::open(source::open(&location)?)?;
+            crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
+                .map_err(Error::codec(&location))?;
+            tile_of(&e.path, &location, &tiff, &product, e.size, index::time_ms(e.modified))
+        })
+        .collect();
+    let tiles = tiles.into_iter().collect::<Result<Vec<_>>>()?;
+    uniform(root, &tiles)?;
+    if let Some(cache) = &cache {
+        index::store(cache, path, &fingerprint, &tiles);
+    }
+    Ok((tiles, product, note.into_iter().collect()))
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Refuses a folder whose files store different things.
+fn uniform(root: &str, tiles: &[Tile]) -> Result<()> {
+    let mut kinds: BTreeMap<(usize, &str), &str> = BTreeMap::new();
+    for t in tiles {
+        kinds.entry((t.bands, t.dtype.name())).or_insert(&t.path);
+    }
+    if kinds.len() > 1 {
+        let list: Vec<_> = kinds.iter().map(|((b, d), p)| format!("{p}: {b} bands of {d}")).collect();
+        return Err(Error::open(
+            format!("{root}: the files differ in bands or type ({})", list.join("; ")),
+            "keep one product, in one layout, in a folder",
+        ));
+    }
+    Ok(())
+}
+
+/// The box of a tile in degrees, for indexes that state it.
+pub(crate) fn lonlat(west: f64, south: f64, east: f64, north: f64) -> LonLatBox {
+    LonLatBox { west, south, east, north }
+}

@@ -1,0 +1,269 @@
+//! An open tile: its bytes, its decoder, and the blocks decoded most recently.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use terravec_geo::{Grid, Window};
+use terravec_io::tiff::GeoTiff;
+use terravec_io::{Codes, Samples};
+
+use crate::codec::Decoder;
+use crate::error::{Error, Result};
+use crate::query::pixels::Pixels;
+
+/// Most recently used blocks of codes, bounded by bytes, shared by the tiles of one query.
+#[derive(Debug)]
+pub(crate) struct BlockCache {
+    limit: usize,
+    state: Mutex<CacheState>,
+}
+
+#[derive(Debug, Default)]
+struct CacheState {
+    blocks: HashMap<BlockKey, (u64, Arc<Block>)>,
+    bytes: usize,
+    clock: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct BlockKey {
+    tile: usize,
+    col: usize,
+    row: usize,
+}
+
+#[derive(Debug)]
+struct Block {
+    window: Window,
+    codes: Codes,
+    mask: Option<Vec<bool>>,
+}
+
+impl Block {
+    fn bytes(&self) -> usize {
+        self.codes.samples.len() * self.codes.dtype().size() + self.mask.as_ref().map_or(0, Vec::len)
+    }
+}
+
+impl BlockCache {
+    /// A cache that holds at most `limit` bytes; with 0, only what a window needs of a block is decoded.
+    #[must_use]
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, state: Mutex::default() }
+    }
+
+    fn get(&self, key: BlockKey) -> Option<Arc<Block>> {
+        let mut state = self.state.lock().ok()?;
+        state.clock += 1;
+        let now = state.clock;
+        let (used, block) = state.blocks.get_mut(&key)?;
+        *used = now;
+        Some(Arc::clone(block))
+    }
+
+    fn put(&self, key: BlockKey, block: &Arc<Block>) {
+        let Ok(mut state) = self.state.lock() else { return };
+        let bytes = block.bytes();
+        if bytes > self.limit {
+            return;
+        }
+        while state.bytes + bytes > self.limit {
+            let Some(oldest) = state.blocks.iter().min_by_key(|(_, (used, _))| *used).map(|(k, _)| *k) else {
+                break;
+            };
+            if let Some((_, old)) = state.blocks.remove(&oldest) {
+                state.bytes -= old.bytes();
+            }
+        }
+        state.clock += 1;
+        let now = state.clock;
+        if let Some((_, old)) = state.blocks.insert(key, (now, Arc::clone(block))) {
+            state.bytes -= old.bytes();
+        }
+        state.bytes += bytes;
+    }
+}
+
+/// An open tile.
+#[derive(Debug)]
+pub(crate) struct TileReader {
+    pub(crate) id: usize,
+    pub(crate) tiff: GeoTiff,
+    pub(crate) decoder: Decoder,
+    pub(crate) name: String,
+}
+
+/// What a read hands back: vectors, or the codes behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Decoded values.
+    Vectors,
+    /// Stored codes.
+    Codes,
+}
+
+impl TileReader {
+    /// The stored bands to read so that decoded bands `bands` can be made.
+    fn stored_bands(&self, bands: Option<&[usize]>, want: Want) -> Vec<usize> {
+        match bands {
+            Some(bands) if want == Want::Codes || self.decoder.bandwise() => bands.to_vec(),
+            _ => (0..self.decoder.stored_bands()).collect(),
+        }
+    }
+
+    /// The grid of the tile.
+    pub(crate) fn grid(&self) -> &Grid {
+        self.tiff.grid().expect("a tile without a grid is refused at open")
+    }
+
+    fn pixels(
+        &self,
+        codes: Codes,
+        mask: Option<&[bool]>,
+        bands: Option<&[usize]>,
+        want: Want,
+    ) -> Result<Pixels> {
+        if want == Want::Codes {
+            let status = self.decoder.status(&codes, mask);
+            return Ok(Pixels::Codes(codes, status));
+        }
+        let vectors = self.decoder.decode(&codes, mask).map_err(Error::codec(&self.name))?;
+        Ok(Pixels::Vectors(match bands {
+            Some(bands) if !self.decoder.bandwise() => vectors.select(bands),
+            _ => vectors,
+        }))
+    }
+
+    /// Reads `window`, decoded or not. Blocks that the window covers only in part go through `cache`.
+    pub(crate) fn read(
+        &self,
+        window: Window,
+        bands: Option<&[usize]>,
+        want: Want,
+        cache: &BlockCache,
+    ) -> Result<Pixels> {
+        let stored = self.stored_bands(bands, want);
+        let (bw, bh) = self.tiff.block_size();
+        let grid = self.grid();
+        let whole = |start: usize, len: usize, block: usize, size: usize| {
+            start.is_multiple_of(block) && ((start + len).is_multiple_of(block) || start + len == size)
+        };
+        let aligned = whole(window.col, window.width, bw, grid.width)
+            && whole(window.row, window.height, bh, grid.height);
+        if cache.limit == 0 || aligned {
+            let codes = self.tiff.read(0, &stored, window)?;
+            let mask = self.tiff.read_mask(0, window)?;
+            return self.pixels(codes, mask.as_deref(), bands, want);
+        }
+        let mut blocks = Vec::new();
+        let mut missing: Option<(usize, usize, usize, usize)> = None;
+        for row in window.row / bh..=(window.row + window.height - 1) / bh {
+            for col in window.col / bw..=(window.col + window.width - 1) / bw {
+                if let Some(block) = cache.get(BlockKey { tile: self.id, col, row }) {
+                    blocks.push(block);
+                } else {
+                    missing = Some(missing.map_or((col, row, col, row), |(c0, r0, c1, r1)| {
+                        (c0.min(col), r0.min(row), c1.max(col), r1.max(row))
+                    }));
+                }
+            }
+        }
+        if let Some((c0, r0, c1, r1)) = missing {
+            let area = Window {
+                col: c0 * bw,
+                row: r0 * bh,
+                width: ((c1 + 1) * bw).min(grid.width) - c0 * bw,
+                height: ((r1 + 1) * bh).min(grid.height) - r0 * bh,
+            };
+            let codes = self.tiff.read(0, &stored, area)?;
+            let mask = self.tiff.read_mask(0, area)?;
+            for row in r0..=r1 {
+                for col in c0..=c1 {
+                    let part = Window {
+                        col: col * bw,
+                        row: row * bh,
+                        width: bw.min(grid.width - col * bw),
+                        height: bh.min(grid.height - row * bh),
+                    };
+                    let block = Arc::new(cut(&codes, mask.as_deref(), area, part));
+                    cache.put(BlockKey { tile: self.id, col, row }, &block);
+                    blocks.push(block);
+                }
+            }
+        }
+        let (codes, mask) = assemble(&blocks, window);
+        self.pixels(codes, mask.as_deref(), bands, want)
+    }
+
+    /// Reads single pixels (column, row); the answer has shape (bands, 1, n).
+    pub(crate) fn read_points(
+        &self,
+        at: &[(usize, usize)],
+        bands: Option<&[usize]>,
+        want: Want,
+    ) -> Result<Pixels> {
+        let stored = self.stored_bands(bands, want);
+        let codes = self.tiff.read_points(&stored, at)?;
+        let mask = if self.tiff.has_mask() {
+            let mut mask = Vec::with_capacity(at.len());
+            for &(col, row) in at {
+                let one = self.tiff.read_mask(0, Window { col, row, width: 1, height: 1 })?;
+                mask.push(one.is_none_or(|m| m[0]));
+            }
+            Some(mask)
+        } else {
+            None
+        };
+        self.pixels(codes, mask.as_deref(), bands, want)
+    }
+}
+
+/// The part `part` (in tile pixels) of a block read at `area`.
+fn cut(codes: &Codes, mask: Option<&[bool]>, area: Window, part: Window) -> Block {
+    let (dy, dx) = (part.row - area.row, part.col - area.col);
+    let mask = mask.map(|m| {
+        (0..part.height)
+            .flat_map(|y| m[(dy + y) * codes.width + dx..][..part.width].iter().copied())
+            .collect()
+    });
+    Block { window: part, codes: codes.crop(dy, dx, part.height, part.width), mask }
+}
+
+/// Puts blocks together over `window`. Every pixel of the window lies in one of them.
+fn assemble(blocks: &[Arc<Block>], window: Window) -> (Codes, Option<Vec<bool>>) {
+    let first = &blocks[0].codes;
+    let bands = first.bands;
+    let mut out = Codes::filled(first.dtype(), bands, window.height, window.width, 0.0);
+    let mut mask = blocks[0].mask.is_some().then(|| vec![true; window.height * window.width]);
+    for block in blocks {
+        let w = block.window;
+        let (c0, c1) = (w.col.max(window.col), (w.col + w.width).min(window.col + window.width));
+        let (r0, r1) = (w.row.max(window.row), (w.row + w.height).min(window.row + window.height));
+        if c0 >= c1 || r0 >= r1 {
+            continue;
+        }
+        macro_rules! copy {
+            ($($t:ident),*) => {
+                match (&mut out.samples, &block.codes.samples) {
+                    $((Samples::$t(d), Samples::$t(s)) => for b in 0..bands {
+                        for r in r0..r1 {
+                            let i = (b * w.height + r - w.row) * w.width + c0 - w.col;
+                            let o = (b * window.height + r - window.row) * window.width + c0 - window.col;
+                            d[o..o + c1 - c0].copy_from_slice(&s[i..i + c1 - c0]);
+                        }
+                    },)*
+                    _ => unreachable!("blocks of one tile have one type"),
+                }
+            };
+        }
+        copy!(U8, I8, U16, I16, U32, I32, F16, F32, F64);
+        if let (Some(out), Some(m)) = (&mut mask, &block.mask) {
+            for r in r0..r1 {
+                let (i, o) =
+                    ((r - w.row) * w.width + c0 - w.col, (r - window.row) * window.width + c0 - window.col);
+                out[o..o + c1 - c0].copy_from_slice(&m[i..i + c1 - c0]);
+            }
+        }
+    }
+    (out, mask)
+}

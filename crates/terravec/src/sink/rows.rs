@@ -1,0 +1,85 @@
+//! An extraction as a table: one row per pixel that has a vector.
+
+use std::path::Path;
+
+use terravec_geo::{Crs, Transform, Window};
+use terravec_io::Samples;
+use terravec_io::vector::{TableSpec, write_table};
+
+use super::{Progress, Written, total};
+use crate::error::{Error, Result};
+use crate::query::extract::Extraction;
+use crate::query::pixels::Pixels;
+use crate::table::{self, PROVENANCE_KEY, PixelRows};
+use crate::time::Interval;
+use crate::vectors::Status;
+
+pub(super) fn write(plan: &Extraction<'_>, path: &Path, progress: Progress<'_>) -> Result<Written> {
+    let to_lonlat = Transform::new(&plan.grid.crs, &Crs::wgs84()).map_err(Error::geo("to lon/lat"))?;
+    let chunks = plan.chunks(1);
+    let all = chunks.len() * plan.periods.len();
+    let mut valid = 0u64;
+    let mut failure: Option<Error> = None;
+    let jobs = (0..plan.periods.len()).flat_map(|p| chunks.iter().map(move |w| (p, *w)));
+    let batches = jobs.enumerate().map_while(|(done, (p, window))| {
+        let made = chunk(plan, p, window, &to_lonlat);
+        progress(done + 1, all);
+        match made {
+            Ok(batch) => {
+                valid += batch.num_rows() as u64;
+                Some(batch)
+            }
+            Err(e) => {
+                failure = Some(e);
+                None
+            }
+        }
+    });
+    // The writer must not finish a file that lacks chunks, so a failure goes through it as an error.
+    let spec = TableSpec {
+        metadata: vec![(PROVENANCE_KEY.to_string(), plan.provenance.to_json())],
+        vector_names: plan.band_names.clone(),
+        ..TableSpec::default()
+    };
+    let mut collected = Vec::new();
+    for batch in batches {
+        collected.push(batch);
+    }
+    if let Some(e) = failure {
+        return Err(e);
+    }
+    write_table(path, collected.into_iter(), &spec)?;
+    Ok(Written { files: vec![path.to_path_buf()], valid_pixels: valid, pixels: total(plan) })
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn chunk(
+    plan: &Extraction<'_>,
+    period: usize,
+    window: Window,
+    to_lonlat: &Transform,
+) -> Result<arrow::array::RecordBatch> {
+    let pixels = plan.read(period, window)?;
+    let index: Vec<usize> =
+        pixels.status().iter().enumerate().filter(|(_, s)| **s == Status::Valid).map(|(i, _)| i).collect();
+    let (xs, ys): (Vec<f64>, Vec<f64>) = index
+        .iter()
+        .map(|i| plan.grid.center(window.col + i % window.width, window.row + i / window.width))
+        .unzip();
+    let (mut lon, mut lat) = (xs.clone(), ys.clone());
+    to_lonlat.points(&mut lon, &mut lat);
+    let planes = window.width * window.height;
+    let (values, codes) = match pixels {
+        Pixels::Vectors(v) => (table::rows_of(&Samples::F32(v.data), planes, &index), false),
+        Pixels::Codes(c, _) => (table::rows_of(&c.samples, planes, &index), true),
+    };
+    let rows = PixelRows {
+        xy: (xs, ys),
+        lonlat: (lon, lat),
+        interval: plan.periods[period].map(Interval::year).or_else(|| plan.fixed_interval()),
+        values,
+        codes,
+        depth: plan.band_names.len(),
+    };
+    table::pixels(rows, &plan.provenance)
+}

@@ -1,0 +1,228 @@
+//! Answers as Arrow tables: the caller's columns, place, time, status, product and the vector, with provenance.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryArray, FixedSizeListArray, Float64Array, RecordBatch, StringArray,
+    TimestampMillisecondArray, UInt32Array, UInt64Array,
+};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use terravec_io::vector::wkb;
+use terravec_io::{Samples, with_samples};
+
+use crate::error::Result;
+use crate::provenance::Provenance;
+use crate::query::reduce::Reduced;
+use crate::query::sample::{Sampled, Values};
+use crate::time::Interval;
+use crate::vectors::Status;
+
+/// Footer key of the provenance JSON.
+pub const PROVENANCE_KEY: &str = "terravec";
+
+/// A column and its field.
+type Column = (FieldRef, ArrayRef);
+
+fn column(name: &str, array: ArrayRef) -> Column {
+    (Arc::new(Field::new(name, array.data_type().clone(), true)), array)
+}
+
+/// Vectors, row-major, as a fixed-size list; rows whose status is not valid are null.
+fn vectors(name: &str, values: ArrayRef, depth: usize, status: &[Status]) -> Result<Column> {
+    let item = Arc::new(Field::new("element", values.data_type().clone(), true));
+    let valid = NullBuffer::from(status.iter().map(|s| *s == Status::Valid).collect::<Vec<bool>>());
+    let size =
+        i32::try_from(depth).map_err(|_| arrow::error::ArrowError::SchemaError("vector too long".into()))?;
+    Ok(column(name, Arc::new(FixedSizeListArray::try_new(item, size, values, Some(valid))?)))
+}
+
+fn numbers(samples: Samples) -> ArrayRef {
+    use arrow::array::PrimitiveArray;
+    use arrow::datatypes as t;
+    macro_rules! arms {
+        ($($v:ident: $t:ty),*) => {
+            match samples {
+                $(Samples::$v(v) => Arc::new(PrimitiveArray::<$t>::new(ScalarBuffer::from(v), None)) as ArrayRef,)*
+            }
+        };
+    }
+    arms!(
+        U8: t::UInt8Type, I8: t::Int8Type, U16: t::UInt16Type, I16: t::Int16Type, U32: t::UInt32Type,
+        I32: t::Int32Type, F16: t::Float16Type, F32: t::Float32Type, F64: t::Float64Type
+    )
+}
+
+fn times(intervals: &[Option<Interval>]) -> [Column; 2] {
+    let of = |f: fn(&Interval) -> i64| -> ArrayRef {
+        Arc::new(
+            intervals
+                .iter()
+                .map(|i| i.as_ref().map(f))
+                .collect::<TimestampMillisecondArray>()
+                .with_timezone("UTC"),
+        )
+    };
+    [column("time_start", of(|i| i.start_ms)), column("time_end", of(|i| i.end_ms))]
+}
+
+fn statuses(status: &[Status]) -> Column {
+    column("status", Arc::new(StringArray::from_iter_values(status.iter().map(|s| s.name()))))
+}
+
+fn product(provenance: &Provenance, rows: usize) -> Column {
+    column("product", Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&provenance.product, rows))))
+}
+
+/// The caller's columns, each row repeated once per period; names that clash with ours get a `_` behind.
+fn callers(columns: &RecordBatch, rows: usize, periods: usize, ours: &[&str]) -> Result<Vec<Column>> {
+    #[allow(clippy::cast_possible_truncation)]
+    let index = UInt32Array::from_iter_values((0..rows as u32).flat_map(|i| std::iter::repeat_n(i, periods)));
+    let schema = columns.schema();
+    let mut names: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
+    for i in 0..names.len() {
+        while ours.contains(&names[i].as_str()) || names[..i].contains(&names[i]) {
+            names[i].push('_');
+        }
+    }
+    schema
+        .fields()
+        .iter()
+        .zip(columns.columns())
+        .zip(names)
+        .map(|((field, array), name)| {
+            let field = field.as_ref().clone().with_name(name).with_nullable(true);
+            Ok((Arc::new(field), take(array, &index, None)?))
+        })
+        .collect()
+}
+
+fn batch(columns: Vec<Column>, provenance: &Provenance) -> Result<RecordBatch> {
+    let (fields, arrays): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+    let metadata = HashMap::from([(PROVENANCE_KEY.to_string(), provenance.to_json())]);
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields).with_metadata(metadata)), arrays)?)
+}
+
+const OURS: [&str; 11] = [
+    "lon",
+    "lat",
+    "x",
+    "y",
+    "status",
+    "time_start",
+    "time_end",
+    "product",
+    "pixels",
+    "embedding",
+    "geometry",
+];
+
+/// The table of a sample.
+///
+/// # Errors
+/// If Arrow refuses a column, which would be a fault of ours.
+pub fn sampled(s: Sampled) -> Result<RecordBatch> {
+    let periods = s.periods.len();
+    let rows = s.points.lon.len() * periods;
+    let each = |v: &[f64]| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values(v.iter().flat_map(|x| std::iter::repeat_n(*x, periods))))
+    };
+    let points = s.points.lon.iter().zip(&s.points.lat);
+    let geometry = BinaryArray::from_iter(points.flat_map(|(x, y)| {
+        std::iter::repeat_n((x.is_finite() && y.is_finite()).then(|| wkb::point(*x, *y)), periods)
+    }));
+    let mut columns = callers(&s.points.columns, s.points.lon.len(), periods, &OURS)?;
+    columns.push(column("lon", each(&s.points.lon)));
+    columns.push(column("lat", each(&s.points.lat)));
+    columns.push(statuses(&s.status));
+    columns.extend(times(&s.intervals));
+    columns.push(product(&s.provenance, rows));
+    let (name, samples) = match s.values {
+        Values::Vectors(v) => ("embedding", Samples::F32(v)),
+        Values::Codes(c) => ("codes", c),
+    };
+    columns.push(vectors(name, numbers(samples), s.band_names.len(), &s.status)?);
+    columns.push(column("geometry", Arc::new(geometry)));
+    batch(columns, &s.provenance)
+}
+
+/// The table of a reduction.
+///
+/// # Errors
+/// If Arrow refuses a column, which would be a fault of ours.
+pub fn reduced(r: Reduced) -> Result<RecordBatch> {
+    let periods = r.periods.len();
+    let rows = r.regions.polygons.len() * periods;
+    let mut columns = callers(&r.regions.columns, r.regions.polygons.len(), periods, &OURS)?;
+    columns.push(statuses(&r.status));
+    columns.extend(times(&r.intervals));
+    columns.push(product(&r.provenance, rows));
+    columns.push(column("pixels", Arc::new(UInt64Array::from(r.pixels))));
+    columns.push(vectors("embedding", numbers(Samples::F32(r.values)), r.band_names.len(), &r.status)?);
+    let shapes = r.regions.polygons.iter().map(wkb::multi_polygon);
+    let shapes: Vec<Vec<u8>> = shapes.flat_map(|g| std::iter::repeat_n(g, periods)).collect();
+    let geometry = BinaryArray::from_iter_values(shapes);
+    columns.push(column("geometry", Arc::new(geometry)));
+    batch(columns, &r.provenance)
+}
+
+/// One row per pixel that has a vector.
+#[derive(Debug)]
+pub struct PixelRows {
+    /// Pixel centres in the grid's CRS.
+    pub xy: (Vec<f64>, Vec<f64>),
+    /// Pixel centres in degrees.
+    pub lonlat: (Vec<f64>, Vec<f64>),
+    /// When.
+    pub interval: Option<Interval>,
+    /// Row-major numbers.
+    pub values: Samples,
+    /// Whether the numbers are codes.
+    pub codes: bool,
+    /// Bands.
+    pub depth: usize,
+}
+
+/// The table of a block of pixels.
+///
+/// # Errors
+/// If Arrow refuses a column, which would be a fault of ours.
+pub fn pixels(p: PixelRows, provenance: &Provenance) -> Result<RecordBatch> {
+    let rows = p.xy.0.len();
+    let geometry =
+        BinaryArray::from_iter_values(p.lonlat.0.iter().zip(&p.lonlat.1).map(|(x, y)| wkb::point(*x, *y)));
+    let f64s = |v: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(v)) };
+    let mut columns = vec![
+        column("x", f64s(p.xy.0)),
+        column("y", f64s(p.xy.1)),
+        column("lon", f64s(p.lonlat.0)),
+        column("lat", f64s(p.lonlat.1)),
+    ];
+    columns.extend(times(&vec![p.interval; rows]));
+    columns.push(product(provenance, rows));
+    let name = if p.codes { "codes" } else { "embedding" };
+    columns.push(vectors(name, numbers(p.values), p.depth, &vec![Status::Valid; rows])?);
+    columns.push(column("geometry", Arc::new(geometry)));
+    batch(columns, provenance)
+}
+
+/// Picks pixels `index` of a (band, y, x) block as row-major numbers.
+#[must_use]
+pub fn rows_of(samples: &Samples, planes: usize, index: &[usize]) -> Samples {
+    with_samples!(samples, v => {
+        let bands = v.len() / planes.max(1);
+        let mut out = Vec::with_capacity(bands * index.len());
+        for &i in index {
+            out.extend((0..bands).map(|b| v[b * planes + i]));
+        }
+        Samples::from(out)
+    })
+}
+
+/// The type of the vector column of a table, for messages.
+#[must_use]
+pub fn is_vector_column(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::FixedSizeList(_, _))
+}
