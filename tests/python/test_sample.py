@@ -134,7 +134,9 @@ def test_presto_opens_as_its_codes_and_says_so(terravec, tmp_path, presto):
     terravec(*question, "--codes")
     table = pq.read_table(tmp_path / "out.parquet")
     assert table["status"].to_pylist() == ["valid"] * 4 + ["nodata"]
-    got = np.array(table["embedding"].to_pylist()[:4])
+    assert "embedding" not in table.column_names, "codes are not called vectors"
+    assert table["codes"].type == pa.list_(pa.uint16(), 128)
+    got = np.array(table["codes"].to_pylist()[:4])
     assert np.array_equal(got, want_at(presto.raster.values, pixels[:4]))
     # The season the vectors were made from, not the release date in the file's name.
     assert table["time_start"][0].as_py().replace(tzinfo=None) == datetime(2019, 3, 1)

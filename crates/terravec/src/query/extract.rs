@@ -3,7 +3,8 @@
 //! An [`Extraction`] is a plan: the target grid, the tiles of every period and how chunks are made. Nothing is read until
 //! [`Extraction::read`] is called, chunk by chunk, so memory is bounded by one chunk and the block cache.
 
-use terravec_geo::rasterize::rasterize;
+use geo_types::{LineString, MultiPolygon, Polygon};
+use terravec_geo::rasterize;
 use terravec_geo::{BBox, Crs, Grid, LonLatBox, Transform, Window, transform_bbox};
 use terravec_io::vector::Regions;
 
@@ -98,7 +99,7 @@ pub struct Extraction<'a> {
     dataset: &'a RasterDataset,
     layers: Vec<Vec<Layer<'a>>>,
     bands: Option<Vec<usize>>,
-    polygons: Option<(Vec<geo_types::MultiPolygon<f64>>, bool)>,
+    polygons: Option<(MultiPolygon<f64>, bool)>,
     resampling: Resampling,
     renormalise: bool,
     cache: BlockCache,
@@ -233,7 +234,7 @@ impl<'a> Extraction<'a> {
             Kind::Vectors => f64::NAN,
         };
         match &self.polygons {
-            Some((polygons, all_touched)) => pixels.mask(&rasterize(polygons, &target, *all_touched), fill),
+            Some((polygons, all_touched)) => pixels.mask(&rasterize::mask(&target, polygons, *all_touched), fill),
             None => pixels.fill_invalid(fill),
         }
         Ok(pixels)
@@ -341,12 +342,10 @@ fn project_box(area: &LonLatBox, crs: &Crs) -> Result<BBox> {
 /// Polygons in another CRS; edges longer than this many degrees are cut first, so that they stay where they were.
 const MAX_EDGE: f64 = 0.05;
 
-pub(crate) fn project(
-    polygons: &[geo_types::MultiPolygon<f64>],
-    crs: &Crs,
-) -> Result<Vec<geo_types::MultiPolygon<f64>>> {
+/// All polygons in another CRS, as one.
+fn project(polygons: &[MultiPolygon<f64>], crs: &Crs) -> Result<MultiPolygon<f64>> {
     let to = Transform::new(&Crs::wgs84(), crs).map_err(Error::geo(format!("to {crs}")))?;
-    let ring = |line: &geo_types::LineString<f64>| -> Result<geo_types::LineString<f64>> {
+    let ring = |line: &LineString<f64>| -> Result<LineString<f64>> {
         let mut out = Vec::with_capacity(line.0.len());
         for edge in line.lines() {
             let (dx, dy) = (edge.end.x - edge.start.x, edge.end.y - edge.start.y);
@@ -357,27 +356,19 @@ pub(crate) fn project(
                 out.push((edge.start.x + t * dx, edge.start.y + t * dy));
             }
         }
-        if let Some(last) = line.0.last() {
-            out.push((last.x, last.y));
-        }
-        out.into_iter()
-            .map(|(x, y)| to.point(x, y).map_err(Error::geo(format!("a vertex of the region in {crs}"))))
-            .collect::<Result<Vec<_>>>()
-            .map(geo_types::LineString::from)
+        out.extend(line.0.last().map(|last| (last.x, last.y)));
+        let place = |(x, y)| to.point(x, y).map_err(Error::geo(format!("a vertex of the region in {crs}")));
+        Ok(LineString::from(out.into_iter().map(place).collect::<Result<Vec<_>>>()?))
     };
     polygons
         .iter()
-        .map(|multi| {
-            multi
-                .iter()
-                .map(|p| {
-                    let holes = p.interiors().iter().map(ring).collect::<Result<Vec<_>>>()?;
-                    Ok(geo_types::Polygon::new(ring(p.exterior())?, holes))
-                })
-                .collect::<Result<Vec<_>>>()
-                .map(geo_types::MultiPolygon)
+        .flat_map(|multi| &multi.0)
+        .map(|p| {
+            let holes = p.interiors().iter().map(ring).collect::<Result<Vec<_>>>()?;
+            Ok(Polygon::new(ring(p.exterior())?, holes))
         })
-        .collect()
+        .collect::<Result<Vec<_>>>()
+        .map(MultiPolygon)
 }
 
 /// The grid of the answer: the tiles' own lattice where there is one and no other is asked for, else the lattice of the

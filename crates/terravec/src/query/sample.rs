@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use terravec_geo::{Crs, Transform};
+use terravec_geo::{Crs, Transform, lattice};
 use terravec_io::vector::Points;
 use terravec_io::{Codes, Samples};
 
@@ -159,7 +159,7 @@ fn candidates(dataset: &RasterDataset, points: &Points, period: Option<i32>) -> 
         to.points(&mut xs, &mut ys);
         for (k, (i, tiles)) in near.iter().enumerate() {
             let own =
-                zone.is_some_and(|(z, _)| f64::from(z) == ((points.lon[*i] + 180.0) / 6.0).floor() + 1.0);
+                zone.is_some_and(|(z, _)| z == lattice::utm::zone(points.lon[*i]));
             for &id in tiles {
                 if let Some((col, row)) = dataset.tiles()[id].grid.pixel_at(xs[k], ys[k]) {
                     found[*i].push((own, id, col, row));
