@@ -344,7 +344,7 @@ fn a_wrong_descriptor_is_told_by_file_line_and_key() {
         ("\"int8\"", "\"int7\"", "mine.toml:7:9: dtype: \"int7\" is no type of number: "),
         ("name = \"Mine\"\n", "", "mine.toml:1:1: name: missing field `name`"),
         ("url = \"file:///data\"\n", "", "mine.toml:25:1: host[0].url: missing field `url`"),
-        ("kind =", "kind", "mine.toml:4:5: "),
+        ("kind =", "kind", "mine.toml:4:6: key with no value, expected `=`"),
         ("id = \"mine\"", "id = \"Mine!\"", "mine.toml:1:1: id: \"Mine!\" is no product id: "),
         ("dimension = 8\n", "", "mine.toml:1:1: dimension: missing: "),
         ("dimension = 8", "dimension = 0", "mine.toml:6:1: dimension: 0 is not between 1 and 65536"),
