@@ -234,7 +234,9 @@ impl<'a> Extraction<'a> {
             Kind::Vectors => f64::NAN,
         };
         match &self.polygons {
-            Some((polygons, all_touched)) => pixels.mask(&rasterize::mask(&target, polygons, *all_touched), fill),
+            Some((polygons, all_touched)) => {
+                pixels.mask(&rasterize::mask(&target, polygons, *all_touched), fill)
+            }
             None => pixels.fill_invalid(fill),
         }
         Ok(pixels)
