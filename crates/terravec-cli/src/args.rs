@@ -1,5 +1,6 @@
 //! The command line as data: every verb and flag, from which help is made.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -31,6 +32,31 @@ impl Cli {
     pub(crate) fn json(&self) -> bool {
         self.json
     }
+}
+
+/// The arguments, with `--bbox W S E N` made one word: `--bbox W,S,E,N`.
+pub(crate) fn joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut out: Vec<OsString> = Vec::new();
+    let mut rest = arguments.peekable();
+    while let Some(argument) = rest.next() {
+        let is_bbox = argument == "--bbox";
+        out.push(argument);
+        if !is_bbox {
+            continue;
+        }
+        let number =
+            |a: &OsString| a.to_str().is_some_and(|t| t.trim_end_matches(',').parse::<f64>().is_ok());
+        let mut numbers: Vec<String> = Vec::new();
+        while numbers.len() < 4
+            && let Some(next) = rest.next_if(number)
+        {
+            numbers.push(next.to_string_lossy().trim_end_matches(',').to_string());
+        }
+        if !numbers.is_empty() {
+            out.push(numbers.join(",").into());
+        }
+    }
+    out
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,8 +104,8 @@ pub(crate) struct Coverage {
     #[command(flatten)]
     pub(crate) dataset: Dataset,
     /// Only tiles that touch this box: west,south,east,north in degrees.
-    #[arg(long, value_name = "W,S,E,N", num_args = 1..=4, allow_hyphen_values = true)]
-    pub(crate) bbox: Vec<String>,
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
+    pub(crate) bbox: Option<String>,
     /// Only these years: 2024, 2018..2024 or 2018,2020.
     #[arg(long)]
     pub(crate) year: Option<String>,
@@ -147,8 +173,8 @@ pub(crate) struct Extract {
     #[command(flatten)]
     pub(crate) dataset: Dataset,
     /// A box: west,south,east,north in degrees, as one text or four numbers.
-    #[arg(long, value_name = "W,S,E,N", num_args = 1..=4, allow_hyphen_values = true)]
-    pub(crate) bbox: Vec<String>,
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
+    pub(crate) bbox: Option<String>,
     /// Polygons: a GeoJSON, GeoParquet or CSV (WKT) file.
     #[arg(long, value_name = "FILE", visible_alias = "aoi", aliases = ["boundary", "region-file"])]
     pub(crate) region: Option<PathBuf>,
@@ -182,4 +208,27 @@ pub(crate) struct Convert {
     pub(crate) codes: bool,
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_may_be_one_word_or_four() {
+        let joined = |line: &str| {
+            let words = joined(line.split(' ').map(OsString::from));
+            words.into_iter().map(|w| w.into_string().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(joined("extract x --bbox -1 50 2 51.5 -o y"), "extract x --bbox -1,50,2,51.5 -o y");
+        assert_eq!(joined("extract x --bbox -1,50,2,51 -o y"), "extract x --bbox -1,50,2,51 -o y");
+        assert_eq!(joined("extract x --bbox -o y"), "extract x --bbox -o y");
+        assert_eq!(joined("--bbox 1, 2, 3, 4 5"), "--bbox 1,2,3,4 5");
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
 }

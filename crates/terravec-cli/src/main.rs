@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let cli = args::Cli::parse_from(args::joined(std::env::args_os()));
     match verbs::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report::fail(&failure, cli.json()),

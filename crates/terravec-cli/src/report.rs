@@ -12,10 +12,7 @@ pub(crate) enum Failure {
     /// The engine failed: exit 1.
     Engine(terravec::Error),
     /// An argument makes no sense: exit 2.
-    Usage {
-        what: String,
-        help: String,
-    },
+    Usage { what: String, help: String },
 }
 
 impl<E: Into<terravec::Error>> From<E> for Failure {

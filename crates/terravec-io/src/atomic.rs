@@ -47,12 +47,11 @@ impl PendingFile {
         }
     }
 
-    /// Writes everything to disk and puts the file in place, replacing what was there in one step.
+    /// Puts the file in place, replacing what was there in one step.
     ///
     /// # Errors
     /// If the disk is full or the file can't be put in place; nothing is left then.
     pub fn commit(self) -> io::Result<()> {
-        self.file().sync_all()?;
         match self.inner {
             #[cfg(target_os = "linux")]
             Inner::Nameless(file) => {

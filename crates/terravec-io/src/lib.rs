@@ -4,5 +4,6 @@ pub mod atomic;
 pub mod codes;
 pub mod source;
 pub mod tiff;
+pub mod vector;
 
 pub use codes::{Codes, DType, Samples};

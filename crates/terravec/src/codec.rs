@@ -116,7 +116,8 @@ impl Decoder {
                 if dtype.is_float() {
                     return Err(layout("unsigned integer codes".into(), dtype.to_string()));
                 }
-                let stored = qa_band.map_or(*codes_per_pixel as usize, |q| (q as usize).max(*codes_per_pixel as usize));
+                let stored = qa_band
+                    .map_or(*codes_per_pixel as usize, |q| (q as usize).max(*codes_per_pixel as usize));
                 (stored, *codes_per_pixel as usize * levels.len())
             }
             CodecSpec::SignedSquare { nodata, .. } => {
@@ -134,7 +135,10 @@ impl Decoder {
             }
             CodecSpec::PerPixelScale { .. } => {
                 if !dtype.is_float() {
-                    return Err(CodecError::NotARaster { product: product.id.clone(), codec: "per_pixel_scale" });
+                    return Err(CodecError::NotARaster {
+                        product: product.id.clone(),
+                        codec: "per_pixel_scale",
+                    });
                 }
                 codec = CodecSpec::Identity;
                 (bands, bands)
@@ -165,7 +169,13 @@ impl Decoder {
             rules.push(MissingRule::NonFinite);
         }
         rules.dedup();
-        Ok(Self { codec, rules, unit_length: product.unit_length == Some(true), dimension, stored_bands: bands })
+        Ok(Self {
+            codec,
+            rules,
+            unit_length: product.unit_length == Some(true),
+            dimension,
+            stored_bands: bands,
+        })
     }
 
     /// Length of a decoded vector.
@@ -250,7 +260,9 @@ impl Decoder {
             CodecSpec::Unknown { reason } => {
                 return Err(CodecError::Unpublished { product: String::new(), reason: reason.clone() });
             }
-            CodecSpec::PerPixelScale { .. } | CodecSpec::SignBits { .. } => unreachable!("refused by Decoder::new"),
+            CodecSpec::PerPixelScale { .. } | CodecSpec::SignBits { .. } => {
+                unreachable!("refused by Decoder::new")
+            }
         };
         let mut vectors = Vectors { data, status, bands, height: codes.height, width: codes.width };
         if vectors.status.iter().any(|s| *s != Status::Valid) {
@@ -272,7 +284,8 @@ impl Decoder {
         let mut out = vec![0f32; codes.samples.len()];
         match &codes.samples {
             Samples::I8(v) => {
-                let table: Vec<f32> = (0..=255u8).map(|b| formula(f64::from(b.cast_signed())) as f32).collect();
+                let table: Vec<f32> =
+                    (0..=255u8).map(|b| formula(f64::from(b.cast_signed())) as f32).collect();
                 out.par_chunks_mut(RUN).zip(v.par_chunks(RUN)).for_each(|(o, v)| {
                     for (o, &q) in o.iter_mut().zip(v) {
                         *o = table[usize::from(q.cast_unsigned())];

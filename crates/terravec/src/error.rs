@@ -99,18 +99,25 @@ impl Error {
             Self::Codec { source: CodecError::Unpublished { .. }, .. } => {
                 Some("ask for the codes themselves: --codes, with nearest resampling".into())
             }
-            Self::Codec { source: CodecError::Layout { .. }, .. } => {
-                Some("open the file by its path alone, or write a descriptor for it (see `catalog/README.md`)".into())
+            Self::Codec { source: CodecError::Layout { .. }, .. } => Some(
+                "open the file by its path alone, or write a descriptor for it (see `catalog/README.md`)"
+                    .into(),
+            ),
+            Self::Write { .. } => {
+                Some("check that the folder exists, may be written to and has space".into())
             }
-            Self::Write { .. } => Some("check that the folder exists, may be written to and has space".into()),
-            Self::Geo { .. } => Some("name a CRS as EPSG:n, and check that the place lies where it is valid".into()),
+            Self::Geo { .. } => {
+                Some("name a CRS as EPSG:n, and check that the place lies where it is valid".into())
+            }
             Self::Codec { .. } | Self::Arrow(_) => None,
             Self::Catalog(e) => e.help(),
             Self::Source(e) => e.help().map(ToString::to_string),
             Self::Tiff(e) => e.help().map(ToString::to_string),
-            Self::Cog(CogError::Spec { .. }) => Some("choose a target CRS by its EPSG code with --crs".into()),
+            Self::Cog(CogError::Spec { .. }) => {
+                Some("choose a target CRS by its EPSG code with --crs".into())
+            }
             Self::Cog(_) => Some("check that the folder may be written to and the disk has space".into()),
-            Self::Vector(e) => Some(e.help()),
+            Self::Vector(e) => e.help(),
         }
     }
 

@@ -30,6 +30,7 @@ pub use dataset::{OpenOptions, RasterDataset, open};
 pub use error::{Error, Result};
 pub use provenance::Provenance;
 pub use query::extract::{Area, Extraction, Request};
+pub use query::pixels::Pixels;
 pub use query::reduce::{Reduce, reduce};
 pub use query::resample::Resampling;
 pub use query::sample::sample;

@@ -48,7 +48,11 @@ impl Gram {
         }
         self.products.par_chunks_mut(self.depth).enumerate().for_each(|(i, row)| {
             for (j, p) in row.iter_mut().enumerate().skip(i) {
-                *p += columns[i].iter().zip(&columns[j]).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+                *p += columns[i]
+                    .iter()
+                    .zip(&columns[j])
+                    .map(|(a, b)| f64::from(*a) * f64::from(*b))
+                    .sum::<f64>();
             }
         });
     }
@@ -66,12 +70,16 @@ impl Gram {
         let n = n.min(d);
         // Any start that is not orthogonal to the components will do; this one is the same every time.
         #[allow(clippy::cast_precision_loss)]
-        let mut q: Vec<Vec<f64>> =
-            (0..n).map(|k| (0..d).map(|i| ((i * (k + 1)) as f64 * 0.754_877 + 0.1).sin()).collect()).collect();
+        let mut q: Vec<Vec<f64>> = (0..n)
+            .map(|k| (0..d).map(|i| ((i * (k + 1)) as f64 * 0.754_877 + 0.1).sin()).collect())
+            .collect();
         orthonormalise(&mut q);
         for _ in 0..ITERATIONS {
             for v in &mut q {
-                *v = matrix.par_chunks(d).map(|row| row.iter().zip(v.iter()).map(|(a, b)| a * b).sum()).collect();
+                *v = matrix
+                    .par_chunks(d)
+                    .map(|row| row.iter().zip(v.iter()).map(|(a, b)| a * b).sum())
+                    .collect();
             }
             orthonormalise(&mut q);
         }
@@ -139,7 +147,13 @@ mod tests {
                 band.push(x as f32);
             }
         }
-        let block = Vectors { data: data.concat(), status: vec![Status::Valid; 4000], bands: 3, height: 1, width: 4000 };
+        let block = Vectors {
+            data: data.concat(),
+            status: vec![Status::Valid; 4000],
+            bands: 3,
+            height: 1,
+            width: 4000,
+        };
         let mut gram = Gram::new(3);
         gram.add(&block);
         let basis = gram.basis(3);

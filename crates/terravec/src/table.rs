@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, FixedSizeListArray, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray,
-    UInt32Array, UInt64Array,
+    ArrayRef, BinaryArray, FixedSizeListArray, Float64Array, RecordBatch, StringArray,
+    TimestampMillisecondArray, UInt32Array, UInt64Array,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::take;
@@ -34,7 +34,8 @@ fn column(name: &str, array: ArrayRef) -> Column {
 fn vectors(name: &str, values: ArrayRef, depth: usize, status: &[Status]) -> Result<Column> {
     let item = Arc::new(Field::new("element", values.data_type().clone(), true));
     let valid = NullBuffer::from(status.iter().map(|s| *s == Status::Valid).collect::<Vec<bool>>());
-    let size = i32::try_from(depth).map_err(|_| arrow::error::ArrowError::SchemaError("vector too long".into()))?;
+    let size =
+        i32::try_from(depth).map_err(|_| arrow::error::ArrowError::SchemaError("vector too long".into()))?;
     Ok(column(name, Arc::new(FixedSizeListArray::try_new(item, size, values, Some(valid))?)))
 }
 
@@ -129,9 +130,9 @@ pub fn sampled(s: Sampled) -> Result<RecordBatch> {
         Arc::new(Float64Array::from_iter_values(v.iter().flat_map(|x| std::iter::repeat_n(*x, periods))))
     };
     let points = s.points.lon.iter().zip(&s.points.lat);
-    let geometry = BinaryArray::from_iter(
-        points.flat_map(|(x, y)| std::iter::repeat_n((x.is_finite() && y.is_finite()).then(|| wkb::point(*x, *y)), periods)),
-    );
+    let geometry = BinaryArray::from_iter(points.flat_map(|(x, y)| {
+        std::iter::repeat_n((x.is_finite() && y.is_finite()).then(|| wkb::point(*x, *y)), periods)
+    }));
     let mut columns = callers(&s.points.columns, s.points.lon.len(), periods, &OURS)?;
     columns.push(column("lon", each(&s.points.lon)));
     columns.push(column("lat", each(&s.points.lat)));
@@ -161,7 +162,8 @@ pub fn reduced(r: Reduced) -> Result<RecordBatch> {
     columns.push(column("pixels", Arc::new(UInt64Array::from(r.pixels))));
     columns.push(vectors("embedding", numbers(Samples::F32(r.values)), r.band_names.len(), &r.status)?);
     let shapes = r.regions.polygons.iter().map(wkb::multi_polygon);
-    let geometry = BinaryArray::from_iter_values(shapes.flat_map(|g| std::iter::repeat_n(g, periods)));
+    let shapes: Vec<Vec<u8>> = shapes.flat_map(|g| std::iter::repeat_n(g, periods)).collect();
+    let geometry = BinaryArray::from_iter_values(shapes);
     columns.push(column("geometry", Arc::new(geometry)));
     batch(columns, &r.provenance)
 }
@@ -189,7 +191,8 @@ pub struct PixelRows {
 /// If Arrow refuses a column, which would be a fault of ours.
 pub fn pixels(p: PixelRows, provenance: &Provenance) -> Result<RecordBatch> {
     let rows = p.xy.0.len();
-    let geometry = BinaryArray::from_iter_values(p.lonlat.0.iter().zip(&p.lonlat.1).map(|(x, y)| wkb::point(*x, *y)));
+    let geometry =
+        BinaryArray::from_iter_values(p.lonlat.0.iter().zip(&p.lonlat.1).map(|(x, y)| wkb::point(*x, *y)));
     let f64s = |v: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(v)) };
     let mut columns = vec![
         column("x", f64s(p.xy.0)),

@@ -43,10 +43,7 @@ impl Interval {
     #[must_use]
     pub fn year(year: i32) -> Self {
         let y = i64::from(year);
-        Self {
-            start_ms: days_from_civil(y, 1, 1) * DAY_MS,
-            end_ms: days_from_civil(y + 1, 1, 1) * DAY_MS,
-        }
+        Self { start_ms: days_from_civil(y, 1, 1) * DAY_MS, end_ms: days_from_civil(y + 1, 1, 1) * DAY_MS }
     }
 
     /// From `YYYY-MM-DD` dates; `end` is the first day after.

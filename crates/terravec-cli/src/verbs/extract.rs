@@ -12,11 +12,16 @@ use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
     writable(&args.output)?;
-    let bbox = bbox(&args.bbox)?;
+    let bbox = bbox(args.bbox.as_deref())?;
     let area = match (&args.region, bbox) {
-        (Some(_), Some(_)) => return Err(Failure::usage("--bbox and --region exclude each other", "give one of them")),
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage("--bbox and --region exclude each other", "give one of them"));
+        }
         (None, None) => {
-            return Err(Failure::usage("where to extract is not said", "give --bbox W,S,E,N or --region FILE (`terravec convert` takes all)"));
+            return Err(Failure::usage(
+                "where to extract is not said",
+                "give --bbox W,S,E,N or --region FILE (`terravec convert` takes all)",
+            ));
         }
         (None, Some(b)) => Area::Box(b),
         (Some(file), None) => {
@@ -47,7 +52,9 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
         let rows = batch.num_rows();
         write_table(&args.output, std::iter::once(batch), &spec)?;
         if cli.json() {
-            print_json(&serde_json::json!({ "files": [&args.output], "rows": rows, "provenance": provenance }));
+            print_json(
+                &serde_json::json!({ "files": [&args.output], "rows": rows, "provenance": provenance }),
+            );
         } else {
             println!("{}: {rows} rows", args.output.display());
             print_attribution(&provenance);
@@ -67,7 +74,9 @@ fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure>
     let crs = target
         .crs
         .as_deref()
-        .map(|text| Crs::parse(text).map_err(|e| Failure::usage(format!("--crs {text}: {e}"), "write EPSG:n")))
+        .map(|text| {
+            Crs::parse(text).map_err(|e| Failure::usage(format!("--crs {text}: {e}"), "write EPSG:n"))
+        })
         .transpose()?;
     Ok(Request {
         area,

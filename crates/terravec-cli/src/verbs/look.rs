@@ -21,7 +21,10 @@ pub(crate) fn products(cli: &Cli, args: &Products) -> Outcome {
     let kind = args
         .kind
         .as_deref()
-        .map(|k| k.parse().map_err(|e| Failure::usage(format!("--kind {k}: {e}"), "pixel, patch, location or region")))
+        .map(|k| {
+            k.parse()
+                .map_err(|e| Failure::usage(format!("--kind {k}: {e}"), "pixel, patch, location or region"))
+        })
         .transpose()?;
     let filter = Filter { kind, year: args.year, licence: args.licence.clone(), host: args.host.clone() };
     let found = catalog.filter(&filter);
@@ -50,10 +53,13 @@ pub(crate) fn info(cli: &Cli, args: &Dataset) -> Outcome {
     line("tiles", &format!("{}{years}", summary.tiles));
     let nodata = summary.nodata.map_or(String::new(), |v| format!(", nodata {v}"));
     line("stored", &format!("{} bands of {}{nodata}", summary.stored_bands, summary.dtype));
-    line("bands", &match summary.bands.as_slice() {
-        [first, .., last] => format!("{first} … {last}"),
-        few => few.join(", "),
-    });
+    line(
+        "bands",
+        &match summary.bands.as_slice() {
+            [first, .., last] => format!("{first} … {last}"),
+            few => few.join(", "),
+        },
+    );
     let unit = if summary.unit_length == Some(true) { ", unit length" } else { "" };
     match summary.dimension {
         Some(d) => line("vectors", &format!("{d} numbers{unit}: {}", summary.decode)),
@@ -86,7 +92,7 @@ pub(crate) fn info(cli: &Cli, args: &Dataset) -> Outcome {
 
 pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
     let dataset = dataset(cli, &args.dataset.dataset)?;
-    let area = bbox(&args.bbox)?;
+    let area = bbox(args.bbox.as_deref())?;
     let periods = dataset.periods(&years(args.year.as_deref())?)?;
     let mut rows = Vec::new();
     for period in periods {
@@ -112,7 +118,12 @@ pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
     }
     for row in &rows {
         let year = row["year"].as_i64().map_or("-".to_string(), |y| y.to_string());
-        println!("{year}  {}  {}  {}", row["crs"].as_str().unwrap_or(""), row["bbox"], row["path"].as_str().unwrap_or(""));
+        println!(
+            "{year}  {}  {}  {}",
+            row["crs"].as_str().unwrap_or(""),
+            row["bbox"],
+            row["path"].as_str().unwrap_or("")
+        );
     }
     Ok(())
 }

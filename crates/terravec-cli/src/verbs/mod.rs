@@ -42,18 +42,17 @@ fn dataset(cli: &Cli, spec: &str) -> Result<terravec::RasterDataset, Failure> {
 
 fn years(text: Option<&str>) -> Result<Years, Failure> {
     text.map_or(Ok(Years::All), |t| {
-        Years::parse(t).map_err(|e| Failure::usage(format!("--year {t}: {e}"), "write 2024, 2018..2024 or 2018,2020"))
+        Years::parse(t)
+            .map_err(|e| Failure::usage(format!("--year {t}: {e}"), "write 2024, 2018..2024 or 2018,2020"))
     })
 }
 
-/// `--bbox` as one text or four numbers.
-fn bbox(parts: &[String]) -> Result<Option<LonLatBox>, Failure> {
-    if parts.is_empty() {
-        return Ok(None);
-    }
-    LonLatBox::parse(&parts.join(","))
-        .map(Some)
-        .map_err(|e| Failure::usage(format!("--bbox {}: {e}", parts.join(" ")), "write west,south,east,north in degrees"))
+fn bbox(text: Option<&str>) -> Result<Option<LonLatBox>, Failure> {
+    text.map(|t| {
+        LonLatBox::parse(t)
+            .map_err(|e| Failure::usage(format!("--bbox: {e}"), "write west,south,east,north in degrees"))
+    })
+    .transpose()
 }
 
 /// A path on a folder that exists, so that a long run does not fail at its end.
@@ -62,6 +61,9 @@ fn writable(path: &Path) -> Outcome {
     if parent.is_dir() {
         Ok(())
     } else {
-        Err(Failure::usage(format!("{}: the folder {} does not exist", path.display(), parent.display()), "make it first"))
+        Err(Failure::usage(
+            format!("{}: the folder {} does not exist", path.display(), parent.display()),
+            "make it first",
+        ))
     }
 }

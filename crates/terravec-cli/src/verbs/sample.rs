@@ -43,10 +43,17 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
         };
         write_table(out, std::iter::once(batch), &spec)?;
         if cli.json() {
-            print_json(&serde_json::json!({ "output": out, "rows": rows, "status": counts, "provenance": provenance }));
+            print_json(
+                &serde_json::json!({ "output": out, "rows": rows, "status": counts, "provenance": provenance }),
+            );
         } else {
             let counts: Vec<String> = counts.iter().map(|(s, n)| format!("{n} {s}")).collect();
-            println!("{}: {rows} rows ({}), {} numbers each", out.display(), counts.join(", "), provenance.dimension);
+            println!(
+                "{}: {rows} rows ({}), {} numbers each",
+                out.display(),
+                counts.join(", "),
+                provenance.dimension
+            );
             attribution(&provenance);
         }
     } else if cli.json() {
@@ -76,5 +83,7 @@ fn read_points(text: &str) -> Result<Points, Failure> {
     if Path::new(text).exists() {
         return Ok(vector::read_points(Path::new(text))?);
     }
-    vector::parse_point(text).map_err(|e| Failure::usage(format!("--points {text}: {e}"), "name a file that exists, or write LON,LAT"))
+    vector::parse_point(text).map_err(|e| {
+        Failure::usage(format!("--points {text}: {e}"), "name a file that exists, or write LON,LAT")
+    })
 }

@@ -207,6 +207,10 @@ impl Raw {
             {
                 Method::EquidistantCylindrical
             }
+            "behrmann" if lat_1.is_none() => {
+                n.lat_1 = 30.0;
+                Method::CylindricalEqualArea
+            }
             "sinusoidal" => Method::Sinusoidal,
             _ => {
                 return Err(

@@ -90,7 +90,7 @@ fn geographic(value: &Value) -> Result<Raw, &'static str> {
         rf,
         prime_meridian: measure(&datum["prime_meridian"]["longitude"]).unwrap_or(0.0),
         unit: 1.0,
-        angle_unit: units.fold(Some(1.0), |_, unit| unit).ok_or("an axis unit that is unknown")?,
+        angle_unit: units.last().unwrap_or(Some(1.0)).ok_or("an axis unit that is unknown")?,
         ..Raw::default()
     })
 }

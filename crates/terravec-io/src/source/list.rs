@@ -47,9 +47,8 @@ pub fn list(root: &str) -> Result<Vec<Entry>, SourceError> {
     let mut seen = HashSet::new();
     let mut folders = vec![(real_root, String::new())];
     let mut links: Vec<(PathBuf, String)> = Vec::new();
-    loop {
-        // Links wait until all real folders are done: a folder goes by its own name where it has one.
-        let Some((folder, prefix)) = folders.pop().or_else(|| links.pop()) else { break };
+    // Links wait until all real folders are done: a folder goes by its own name where it has one.
+    while let Some((folder, prefix)) = folders.pop().or_else(|| links.pop()) {
         if !seen.insert(folder.clone()) {
             continue;
         }

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::io::Read;
+use std::ops::Range;
 
 use half::f16;
 
@@ -67,37 +68,74 @@ pub(crate) struct ChunkLayout {
 
 thread_local! {
     static ZSTD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+    static ZSTD_PART: RefCell<Option<zstd::stream::raw::Decoder<'static>>> = const { RefCell::new(None) };
 }
 
-/// Decodes a chunk to `height * width * samples` numbers, pixel by pixel. A strip may be cut: it must hold at least
-/// `need` of its rows.
-pub(crate) fn decode_chunk(layout: ChunkLayout, need: usize, bytes: &[u8]) -> Result<Samples, String> {
+/// Decodes `rows` of a chunk to `rows.len() * width * samples` numbers, pixel by pixel. What lies below those rows is
+/// not decompressed: a small window in a large block costs what lies above its lower edge.
+pub(crate) fn decode_chunk(layout: ChunkLayout, rows: Range<usize>, bytes: &[u8]) -> Result<Samples, String> {
     let row = layout.width * layout.samples * layout.dtype.size();
-    let full = row * layout.height;
-    let mut raw = inflate(layout.codec, bytes, full)?;
-    if raw.len() < row * need {
-        return Err(format!("a block decodes to {} bytes, {} are needed", raw.len(), row * need));
+    let need = row * rows.end;
+    // Decompressing in one go is faster per byte than up to a point.
+    let whole = rows.end * 4 >= layout.height * 3;
+    let raw = match layout.codec {
+        Codec::Zstd if !whole => inflate_part(bytes, need)?,
+        codec => inflate(codec, bytes, row * layout.height, need)?,
+    };
+    if raw.len() < need {
+        return Err(format!("a block decodes to {} bytes, {need} are needed", raw.len()));
     }
-    raw.resize(full, 0);
+    let mut raw = match rows.start {
+        0 => raw,
+        start => raw[row * start..need].to_vec(),
+    };
+    raw.truncate(row * rows.len());
     match layout.predictor {
         3 => unpredict_float(&mut raw, layout),
         _ => swap_to_native(&mut raw, layout),
     }
-    let mut samples = cast(&raw, layout.dtype);
+    let mut samples = cast(raw, layout.dtype);
     if layout.predictor == 2 {
         undo_differences(&mut samples, layout.width, layout.samples);
     }
     Ok(samples)
 }
 
-/// Decompresses to at most `full` bytes; what decodes to more is refused.
-fn inflate(codec: Codec, bytes: &[u8], full: usize) -> Result<Vec<u8>, String> {
+/// The first `need` bytes of ZSTD data.
+fn inflate_part(bytes: &[u8], need: usize) -> Result<Vec<u8>, String> {
+    use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
+    let damaged = |e: std::io::Error| format!("ZSTD data is damaged: {e}");
+    ZSTD_PART.with(|cell| {
+        let mut slot = cell.borrow_mut();
+        let decoder = match &mut *slot {
+            Some(d) => d,
+            None => slot.insert(zstd::stream::raw::Decoder::new().map_err(damaged)?),
+        };
+        decoder.reinit().map_err(damaged)?;
+        let mut out = vec![0u8; need];
+        let mut output = OutBuffer::around(out.as_mut_slice());
+        let mut input = InBuffer::around(bytes);
+        while output.pos() < need {
+            let before = (input.pos(), output.pos());
+            let left = decoder.run(&mut input, &mut output).map_err(damaged)?;
+            if left == 0 || (input.pos(), output.pos()) == before {
+                break;
+            }
+        }
+        let n = output.pos();
+        out.truncate(n);
+        Ok(out)
+    })
+}
+
+/// Decompresses at least the first `need` bytes of a block of `full` bytes; ZSTD data that decodes to more is refused.
+fn inflate(codec: Codec, bytes: &[u8], full: usize, need: usize) -> Result<Vec<u8>, String> {
     match codec {
-        Codec::None => Ok(bytes[..bytes.len().min(full)].to_vec()),
+        Codec::None => Ok(bytes[..bytes.len().min(need)].to_vec()),
         Codec::Deflate => {
-            let mut out = Vec::with_capacity(full);
+            let mut out = Vec::with_capacity(need);
             flate2::read::ZlibDecoder::new(bytes)
-                .take(full as u64)
+                .take(need as u64)
                 .read_to_end(&mut out)
                 .map_err(|e| format!("DEFLATE data is damaged: {e}"))?;
             Ok(out)
@@ -109,7 +147,9 @@ fn inflate(codec: Codec, bytes: &[u8], full: usize) -> Result<Vec<u8>, String> {
                 None => slot.insert(zstd::bulk::Decompressor::new().map_err(|e| e.to_string())?),
             };
             let mut out = Vec::with_capacity(full);
-            decoder.decompress_to_buffer(bytes, &mut out).map_err(|e| format!("ZSTD data is damaged: {e}"))?;
+            decoder
+                .decompress_to_buffer(bytes, &mut out)
+                .map_err(|e| format!("ZSTD data is damaged: {e}"))?;
             Ok(out)
         }),
         Codec::Lzw => {
@@ -117,21 +157,25 @@ fn inflate(codec: Codec, bytes: &[u8], full: usize) -> Result<Vec<u8>, String> {
             if bytes.len() > 1 && bytes[0] == 0 && bytes[1] & 1 == 1 {
                 return Err("old-style LZW is not supported".into());
             }
-            let mut out = Vec::with_capacity(full);
+            let mut out = vec![0; need];
             let mut decoder = weezl::decode::Configuration::with_tiff_size_switch(weezl::BitOrder::Msb, 8)
                 .with_yield_on_full_buffer(true)
                 .build();
-            out.resize(full, 0);
-            let result = decoder.decode_bytes(bytes, &mut out);
-            match result.status {
-                Ok(_) => {
-                    out.truncate(result.consumed_out);
-                    Ok(out)
+            // One call stops at each code that resets the table: go on until the block is full or nothing moves.
+            let (mut read, mut written) = (0, 0);
+            while written < need {
+                let step = decoder.decode_bytes(&bytes[read..], &mut out[written..]);
+                let status = step.status.map_err(|e| format!("LZW data is damaged: {e}"))?;
+                (read, written) = (read + step.consumed_in, written + step.consumed_out);
+                if !matches!(status, weezl::LzwStatus::Ok) || (step.consumed_in, step.consumed_out) == (0, 0)
+                {
+                    break;
                 }
-                Err(e) => Err(format!("LZW data is damaged: {e}")),
             }
+            out.truncate(written);
+            Ok(out)
         }
-        Codec::PackBits => pack_bits(bytes, full),
+        Codec::PackBits => pack_bits(bytes, need),
     }
 }
 
@@ -185,15 +229,19 @@ fn unpredict_float(raw: &mut [u8], layout: ChunkLayout) {
     }
 }
 
-fn cast(raw: &[u8], dtype: DType) -> Samples {
+fn cast(raw: Vec<u8>, dtype: DType) -> Samples {
     macro_rules! numbers {
         ($t:ty, $n:literal) => {
-            Samples::from(raw.chunks_exact($n).map(|c| <$t>::from_ne_bytes(c.try_into().unwrap_or([0; $n]))).collect::<Vec<$t>>())
+            Samples::from(
+                raw.chunks_exact($n)
+                    .map(|c| <$t>::from_ne_bytes(c.try_into().unwrap_or([0; $n])))
+                    .collect::<Vec<$t>>(),
+            )
         };
     }
     match dtype {
-        DType::U8 => Samples::U8(raw.to_vec()),
-        DType::I8 => Samples::I8(raw.iter().map(|b| b.cast_signed()).collect()),
+        DType::U8 => Samples::U8(raw),
+        DType::I8 => Samples::I8(raw.into_iter().map(u8::cast_signed).collect()),
         DType::U16 => numbers!(u16, 2),
         DType::I16 => numbers!(i16, 2),
         DType::U32 => numbers!(u32, 4),

@@ -35,7 +35,7 @@ pub(super) fn metadata(file: &File, ifd: &Ifd, bands: usize) -> Result<Metadata,
     };
     for item in doc.root_element().children().filter(|n| n.has_tag_name("Item")) {
         let Some(name) = item.attribute("name") else { continue };
-        let value = item.text().unwrap_or("").to_string();
+        let value = unescape(item.text().unwrap_or(""));
         let sample = item.attribute("sample").and_then(|s| s.parse::<usize>().ok());
         match (sample.filter(|s| *s < bands), item.attribute("role")) {
             (Some(s), Some("description")) => out.names[s] = Some(value),
@@ -49,6 +49,16 @@ pub(super) fn metadata(file: &File, ifd: &Ifd, bands: usize) -> Result<Metadata,
         }
     }
     Ok(out)
+}
+
+/// GDAL escapes values twice, so the parsed text is still escaped once.
+fn unescape(text: &str) -> String {
+    if !text.contains('&') {
+        return text.to_string();
+    }
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
+        .iter()
+        .fold(text.to_string(), |t, (from, to)| t.replace(from, to))
 }
 
 /// The number in `GDAL_NODATA`; text that is no number is no nodata, as for GDAL.

@@ -91,7 +91,8 @@ fn geo_keys(file: &File, ifd: &Ifd) -> Result<Keys, TiffError> {
     let ascii = ifd.text(file, tag::GEO_ASCII)?.unwrap_or_default();
     let mut keys = Keys { short: BTreeMap::new(), double: BTreeMap::new(), text: BTreeMap::new() };
     let count = raw.get(3).copied().unwrap_or(0);
-    for key in raw.get(4..).unwrap_or(&[]).chunks_exact(4).take(usize::try_from(count).unwrap_or(usize::MAX)) {
+    for key in raw.get(4..).unwrap_or(&[]).chunks_exact(4).take(usize::try_from(count).unwrap_or(usize::MAX))
+    {
         let (id, location, n, value) = (key[0], key[1], key[2], key[3]);
         let at = usize::try_from(value).unwrap_or(usize::MAX);
         match location {
@@ -106,7 +107,8 @@ fn geo_keys(file: &File, ifd: &Ifd) -> Result<Keys, TiffError> {
             l if l == u64::from(tag::GEO_ASCII) => {
                 let end = at.saturating_add(usize::try_from(n).unwrap_or(0));
                 if let Some(text) = ascii.as_bytes().get(at..end.min(ascii.len())) {
-                    keys.text.insert(id, String::from_utf8_lossy(text).trim_end_matches(['|', '\0']).to_string());
+                    keys.text
+                        .insert(id, String::from_utf8_lossy(text).trim_end_matches(['|', '\0']).to_string());
                 }
             }
             _ => {}

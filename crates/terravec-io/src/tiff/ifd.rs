@@ -125,7 +125,10 @@ impl File {
     /// Reads bytes, from the kept start if they lie there.
     fn bytes(&self, range: Range<u64>, what: &str) -> Result<Bytes, TiffError> {
         if range.end > self.len || range.start > range.end {
-            return Err(self.corrupt(what, format!("bytes {}..{} lie beyond the file of {}", range.start, range.end, self.len)));
+            return Err(self.corrupt(
+                what,
+                format!("bytes {}..{} lie beyond the file of {}", range.start, range.end, self.len),
+            ));
         }
         if range.end <= self.head.len() as u64 {
             #[allow(clippy::cast_possible_truncation)]
@@ -137,7 +140,10 @@ impl File {
     /// Reads a part of a long array through pages that are kept.
     fn paged(&self, range: Range<u64>, what: &str) -> Result<Vec<u8>, TiffError> {
         if range.end > self.len || range.start > range.end {
-            return Err(self.corrupt(what, format!("bytes {}..{} lie beyond the file of {}", range.start, range.end, self.len)));
+            return Err(self.corrupt(
+                what,
+                format!("bytes {}..{} lie beyond the file of {}", range.start, range.end, self.len),
+            ));
         }
         if range.end <= self.head.len() as u64 {
             return Ok(self.bytes(range, what)?.to_vec());
@@ -149,7 +155,8 @@ impl File {
             (first..=last).filter(|p| !pages.contains_key(p)).collect()
         };
         if !missing.is_empty() {
-            let ranges: Vec<Range<u64>> = missing.iter().map(|p| p * PAGE..((p + 1) * PAGE).min(self.len)).collect();
+            let ranges: Vec<Range<u64>> =
+                missing.iter().map(|p| p * PAGE..((p + 1) * PAGE).min(self.len)).collect();
             let read = self.source.read_ranges(&ranges)?;
             let mut pages = self.pages.lock().map_err(|_| self.corrupt(what, "another thread failed"))?;
             pages.extend(missing.into_iter().zip(read));
@@ -160,7 +167,10 @@ impl File {
             let page = pages.get(&p).ok_or_else(|| self.corrupt(what, "page lost"))?;
             let base = p * PAGE;
             #[allow(clippy::cast_possible_truncation)]
-            let (from, to) = (range.start.saturating_sub(base) as usize, (range.end - base).min(page.len() as u64) as usize);
+            let (from, to) = (
+                range.start.saturating_sub(base) as usize,
+                (range.end - base).min(page.len() as u64) as usize,
+            );
             out.extend_from_slice(page.get(from..to).ok_or_else(|| self.corrupt(what, "cut short"))?);
         }
         Ok(out)
@@ -178,7 +188,8 @@ pub(super) fn open(source: Arc<dyn Source>) -> Result<(File, Vec<Ifd>), TiffErro
     let len = source.len()?;
     let head = source.read(0..len.min(HEAD))?;
     let not = |reason: String| TiffError::NotTiff { file: name.clone(), reason };
-    let magic: [u8; 4] = head.get(..4).and_then(|m| m.try_into().ok()).ok_or_else(|| not(format!("it has {len} bytes")))?;
+    let magic: [u8; 4] =
+        head.get(..4).and_then(|m| m.try_into().ok()).ok_or_else(|| not(format!("it has {len} bytes")))?;
     let big_endian = match &magic[..2] {
         b"II" => false,
         b"MM" => true,
@@ -217,8 +228,17 @@ pub(super) fn open(source: Arc<dyn Source>) -> Result<(File, Vec<Ifd>), TiffErro
         return Err(file.corrupt("directories", "there is none"));
     }
     // A header longer than the first read (per-band metadata of many bands) is worth one more, larger one.
-    let need = ifds.iter().flat_map(|i| i.entries.values()).map(|e| e.at).filter(|at| *at < 4 << 20).max().unwrap_or(0);
-    if need > file.head.len() as u64 && file.len > file.head.len() as u64 && ifds.iter().any(Ifd::short_values_beyond(need)) {
+    let need = ifds
+        .iter()
+        .flat_map(|i| i.entries.values())
+        .map(|e| e.at)
+        .filter(|at| *at < 4 << 20)
+        .max()
+        .unwrap_or(0);
+    if need > file.head.len() as u64
+        && file.len > file.head.len() as u64
+        && ifds.iter().any(Ifd::short_values_beyond(need))
+    {
         file.head = file.source.read(0..file.len.min(need + HEAD))?;
     }
     Ok((file, ifds))
@@ -254,14 +274,16 @@ fn directory(file: &File, at: u64, big: bool) -> Result<(Ifd, u64), TiffError> {
     for (i, raw) in body.chunks_exact(usize::try_from(entry_len).unwrap_or(12)).enumerate() {
         let tag = file.uint(&raw[..2]);
         let kind = file.uint(&raw[2..4]);
-        let (count, value) = if big { (file.uint(&raw[4..12]), &raw[12..20]) } else { (file.uint(&raw[4..8]), &raw[8..12]) };
+        let (count, value) =
+            if big { (file.uint(&raw[4..12]), &raw[12..20]) } else { (file.uint(&raw[4..8]), &raw[8..12]) };
         #[allow(clippy::cast_possible_truncation)]
         let (tag, kind) = (tag as u16, kind as u16);
         let Some(size) = size_of(kind) else { continue };
-        let bytes = count.checked_mul(size).ok_or_else(|| file.corrupt(tag::name(tag), format!("it claims {count} values")))?;
+        let bytes = count
+            .checked_mul(size)
+            .ok_or_else(|| file.corrupt(tag::name(tag), format!("it claims {count} values")))?;
         let entry_at = at + count_len + i as u64 * entry_len;
-        let value_at =
-            if bytes <= inline { entry_at + (if big { 12 } else { 8 }) } else { file.uint(value) };
+        let value_at = if bytes <= inline { entry_at + (if big { 12 } else { 8 }) } else { file.uint(value) };
         if value_at.checked_add(bytes).is_none_or(|e| e > file.len) {
             // Private tags may be broken without harm; those that are read complain when they are.
             entries.insert(tag, Entry { kind, count, at: u64::MAX });
@@ -274,7 +296,9 @@ fn directory(file: &File, at: u64, big: bool) -> Result<(Ifd, u64), TiffError> {
 
 impl Ifd {
     fn short_values_beyond(need: u64) -> impl Fn(&Self) -> bool {
-        move |ifd| ifd.entries.iter().any(|(t, e)| e.at > HEAD && e.at <= need && !is_index(*t) && e.at != u64::MAX)
+        move |ifd| {
+            ifd.entries.iter().any(|(t, e)| e.at > HEAD && e.at <= need && !is_index(*t) && e.at != u64::MAX)
+        }
     }
 
     pub(super) fn has(&self, tag: u16) -> bool {
@@ -289,7 +313,9 @@ impl Ifd {
         let Some(entry) = self.entries.get(&tag) else { return Ok(None) };
         let size = size_of(entry.kind).unwrap_or(1) * entry.count;
         if entry.at == u64::MAX {
-            return Err(file.corrupt(tag::name(tag), format!("its {} values lie beyond the file", entry.count)));
+            return Err(
+                file.corrupt(tag::name(tag), format!("its {} values lie beyond the file", entry.count))
+            );
         }
         if size > MAX_VALUE {
             return Err(file.corrupt(tag::name(tag), format!("its value of {size} bytes is too long")));
@@ -302,7 +328,10 @@ impl Ifd {
         let Some((entry, bytes)) = self.raw(file, tag)? else { return Ok(Vec::new()) };
         let size = match entry.kind {
             1 | 3 | 4 | 7 | 13 | 16 | 18 => size_of(entry.kind).unwrap_or(1),
-            other => return Err(file.corrupt(tag::name(tag), format!("its values are of type {other}, not whole numbers"))),
+            other => {
+                return Err(file
+                    .corrupt(tag::name(tag), format!("its values are of type {other}, not whole numbers")));
+            }
         };
         Ok(bytes.chunks_exact(usize::try_from(size).unwrap_or(1)).map(|c| file.uint(c)).collect())
     }
@@ -318,7 +347,10 @@ impl Ifd {
         let value = |c: &[u8]| f64::from_bits(file.uint(c));
         match entry.kind {
             12 => Ok(bytes.chunks_exact(8).map(value).collect()),
-            11 => Ok(bytes.chunks_exact(4).map(|c| f64::from(f32::from_bits(u32::try_from(file.uint(c)).unwrap_or(0)))).collect()),
+            11 => Ok(bytes
+                .chunks_exact(4)
+                .map(|c| f64::from(f32::from_bits(u32::try_from(file.uint(c)).unwrap_or(0))))
+                .collect()),
             other => Err(file.corrupt(tag::name(tag), format!("its values are of type {other}, not double"))),
         }
     }
@@ -336,10 +368,14 @@ impl Ifd {
         let entry = self.entries.get(&tag).ok_or_else(|| file.corrupt(&name, "the tag is missing"))?;
         let size = match entry.kind {
             3 | 4 | 13 | 16 | 18 => size_of(entry.kind).unwrap_or(4),
-            other => return Err(file.corrupt(name, format!("its values are of type {other}, not whole numbers"))),
+            other => {
+                return Err(file.corrupt(name, format!("its values are of type {other}, not whole numbers")));
+            }
         };
         if entry.at == u64::MAX || range.end > entry.count {
-            return Err(file.corrupt(name, format!("it has {} values, value {} is needed", entry.count, range.end)));
+            return Err(
+                file.corrupt(name, format!("it has {} values, value {} is needed", entry.count, range.end))
+            );
         }
         let bytes = file.paged(entry.at + range.start * size..entry.at + range.end * size, &name)?;
         Ok(bytes.chunks_exact(usize::try_from(size).unwrap_or(4)).map(|c| file.uint(c)).collect())

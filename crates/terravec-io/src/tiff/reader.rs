@@ -7,20 +7,21 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rayon::prelude::*;
 use terravec_geo::{Affine, Grid, Window};
 
+use super::Interleave;
 use super::decode::{ChunkLayout, Codec, decode_chunk};
 use super::error::TiffError;
 use super::gdal::{self, Metadata};
 use super::georef::{self, GeoReference};
 use super::ifd::{self, File, Ifd, tag};
-use super::Interleave;
 use crate::source::{self, Source};
 use crate::{Codes, DType, Samples, with_samples};
 
 /// Compressed bytes fetched at once.
-const BATCH: u64 = 64 << 20;
+const BATCH: u64 = 32 << 20;
 /// Bytes of one decoded chunk.
 const MAX_CHUNK: usize = 1 << 30;
 /// Rows or columns.
@@ -87,28 +88,36 @@ impl GeoTiff {
             } else if reduced {
                 // An overview of another kind than the image (GDAL leaves it out too).
                 if let Ok(image) = Image::read(&file, ifd, false)
-                    && images.first().is_some_and(|f| image.bands == f.bands && image.chunk.dtype == f.chunk.dtype)
+                    && images
+                        .first()
+                        .is_some_and(|f| image.bands == f.bands && image.chunk.dtype == f.chunk.dtype)
                 {
                     images.push(image);
                     masks.push(None);
                 }
             }
         }
-        let first = images.first().ok_or_else(|| file.corrupt("directories", "none of them holds an image"))?;
+        let first =
+            images.first().ok_or_else(|| file.corrupt("directories", "none of them holds an image"))?;
         let (width, height, bands) = (first.width, first.height, first.bands);
         let metadata = gdal::metadata(&file, &first.ifd, bands)?;
         let nodata = gdal::nodata(&file, &first.ifd)?;
         let geo = georef::read(&file, &first.ifd, width, height)?;
         let interleave = match (first.planar && bands > 1, &metadata.items) {
             (false, _) => Interleave::Pixel,
-            (true, items) if items.iter().any(|(d, k, v)| d == "IMAGE_STRUCTURE" && k == "INTERLEAVE" && v == "TILE") => {
+            (true, items)
+                if items
+                    .iter()
+                    .any(|(d, k, v)| d == "IMAGE_STRUCTURE" && k == "INTERLEAVE" && v == "TILE") =>
+            {
                 Interleave::Tile
             }
             (true, _) => Interleave::Band,
         };
         // Overviews by size, largest first; each mask goes with the image of its size.
         let rest = images.split_off(1);
-        let mut rest: Vec<Image> = rest.into_iter().filter(|o| o.width <= width && o.height <= height).collect();
+        let mut rest: Vec<Image> =
+            rest.into_iter().filter(|o| o.width <= width && o.height <= height).collect();
         rest.sort_by_key(|i| std::cmp::Reverse((i.width, i.height)));
         images.extend(rest);
         masks.resize_with(images.len(), || None);
@@ -264,7 +273,9 @@ impl GeoTiff {
     }
 
     fn image(&self, level: usize) -> Result<&Image, TiffError> {
-        self.images.get(level).ok_or_else(|| self.request(format!("there is no level {level}, only {}", self.images.len())))
+        self.images
+            .get(level)
+            .ok_or_else(|| self.request(format!("there is no level {level}, only {}", self.images.len())))
     }
 
     fn request(&self, reason: String) -> TiffError {
@@ -281,7 +292,9 @@ impl GeoTiff {
             || !fits(window.col, window.width, image.width)
             || !fits(window.row, window.height, image.height)
         {
-            return Err(self.request(format!("{window:?} is not inside {} × {} pixels", image.width, image.height)));
+            return Err(
+                self.request(format!("{window:?} is not inside {} × {} pixels", image.width, image.height))
+            );
         }
         Ok(())
     }
@@ -297,10 +310,12 @@ impl GeoTiff {
         let mut out = Codes::filled(image.chunk.dtype, bands.len(), window.height, window.width, fill);
         let stored = self.stored(image, window);
         let places = image.places(stored);
-        for jobs in self.batches(image, bands, &places)? {
-            let blocks = self.load(image, &jobs, |_, block| Ok(block))?;
-            paste(&mut out, image, bands, stored, self.geo.south_up, &jobs, &blocks);
-        }
+        let rows = |job: &Job| Overlap::of(job.place, image.block, stored).rows();
+        self.stream(&self.batches(image, bands, &places)?, |jobs, bytes| {
+            let blocks = self.decode(image, jobs, bytes, rows, |_, block| block)?;
+            paste(&mut out, image, bands, stored, self.geo.south_up, jobs, &blocks);
+            Ok(())
+        })?;
         Ok(out)
     }
 
@@ -325,10 +340,15 @@ impl GeoTiff {
         }
         let places: Vec<Place> = by_block.keys().map(|&(row, col)| Place { col, row }).collect();
         let points: Vec<Vec<PointAt>> = by_block.into_values().collect();
-        for jobs in self.batches(image, bands, &places)? {
-            let picked = self.load(image, &jobs, |job, block| {
-                let pixel = |r: usize, c: usize| (r * bw + c) * image.chunk.samples;
-                Ok(with_samples!(&block, v => {
+        let rows = |job: &Job| {
+            let rows = points[job.index].iter().map(|p| p.1);
+            rows.clone().min().unwrap_or(0)..rows.max().unwrap_or(0) + 1
+        };
+        self.stream(&self.batches(image, bands, &places)?, |jobs, bytes| {
+            let picked = self.decode(image, jobs, bytes, rows, |job, block| {
+                let start = rows(job).start;
+                let pixel = |r: usize, c: usize| ((r - start) * bw + c) * image.chunk.samples;
+                with_samples!(&block, v => {
                     let mut out = Vec::new();
                     for &(_, r, c) in &points[job.index] {
                         match job.band {
@@ -337,12 +357,13 @@ impl GeoTiff {
                         }
                     }
                     Samples::from(out)
-                }))
+                })
             })?;
             for (job, picked) in jobs.iter().zip(&picked) {
                 put_points(&mut out, picked, &points[job.index], job.band, bands.len(), at.len());
             }
-        }
+            Ok(())
+        })?;
         Ok(out)
     }
 
@@ -356,15 +377,16 @@ impl GeoTiff {
         let stored = self.stored(image, window);
         let mut out = vec![false; window.width * window.height];
         let (bw, bh) = image.block;
-        for jobs in self.batches(image, &[0], &image.places(stored))? {
-            let blocks = self.load(image, &jobs, |_, block| Ok(block))?;
+        let rows = |job: &Job| Overlap::of(job.place, image.block, stored).rows();
+        self.stream(&self.batches(image, &[0], &image.places(stored))?, |jobs, bytes| {
+            let blocks = self.decode(image, jobs, bytes, rows, |_, block| block)?;
             for (job, block) in jobs.iter().zip(&blocks) {
                 let Samples::U8(v) = block else { continue };
                 let part = Overlap::of(job.place, (bw, bh), stored);
                 for r in 0..part.height {
                     let y = part.target_row(r, stored.height, self.geo.south_up);
                     for c in 0..part.width {
-                        let (br, bc) = (part.block_row + r, part.block_col + c);
+                        let (br, bc) = (r, part.block_col + c);
                         out[y * window.width + part.col + c] = if image.bilevel {
                             v[br * bw.div_ceil(8) + bc / 8] >> (7 - bc % 8) & 1 == 1
                         } else {
@@ -373,7 +395,8 @@ impl GeoTiff {
                     }
                 }
             }
-        }
+            Ok(())
+        })?;
         Ok(Some(out))
     }
 
@@ -394,7 +417,8 @@ impl GeoTiff {
         } else {
             (tag::STRIP_OFFSETS, tag::STRIP_COUNTS)
         };
-        let planes: Vec<Option<usize>> = if image.planar { (0..bands.len()).map(Some).collect() } else { vec![None] };
+        let planes: Vec<Option<usize>> =
+            if image.planar { (0..bands.len()).map(Some).collect() } else { vec![None] };
         let mut batches = Vec::new();
         let mut jobs = Vec::new();
         let mut size = 0;
@@ -415,7 +439,8 @@ impl GeoTiff {
                         continue;
                     }
                     let end = at.checked_add(len).filter(|e| *e <= self.file.len).ok_or_else(|| {
-                        let what = format!("block {} at byte {at} with {len} bytes lies beyond the file", base + k);
+                        let what =
+                            format!("block {} at byte {at} with {len} bytes lies beyond the file", base + k);
                         self.file.corrupt(tag::name(offsets), what)
                     })?;
                     if size + len > BATCH && !jobs.is_empty() {
@@ -432,24 +457,46 @@ impl GeoTiff {
         Ok(batches)
     }
 
-    /// Fetches and decodes a batch in parallel; `keep` takes what is wanted of each block.
-    fn load<T: Send>(
+    /// Fetches batch after batch and hands each to `each`; the next one is on its way meanwhile.
+    fn stream(
+        &self,
+        batches: &[Vec<Job>],
+        mut each: impl FnMut(&[Job], &[Bytes]) -> Result<(), TiffError>,
+    ) -> Result<(), TiffError> {
+        let fetch = |jobs: &Vec<Job>| {
+            let ranges: Vec<Range<u64>> = jobs.iter().map(|j| j.range.clone()).collect();
+            self.file.source.read_ranges(&ranges).map_err(TiffError::from)
+        };
+        let [first, ..] = batches else { return Ok(()) };
+        let mut bytes = fetch(first)?;
+        for (i, jobs) in batches.iter().enumerate() {
+            let next = std::thread::scope(|scope| {
+                let next = batches.get(i + 1).map(|next| scope.spawn(move || fetch(next)));
+                each(jobs, &bytes)?;
+                next.map(|n| n.join().unwrap_or_else(|_| Err(self.request("a reading thread failed".into()))))
+                    .transpose()
+            })?;
+            bytes = next.unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Decodes `rows` of each block of a batch, in parallel; `keep` takes what is wanted of them.
+    fn decode<T: Send>(
         &self,
         image: &Image,
         jobs: &[Job],
-        keep: impl Fn(&Job, Samples) -> Result<T, TiffError> + Sync,
+        bytes: &[Bytes],
+        rows: impl Fn(&Job) -> Range<usize> + Sync,
+        keep: impl Fn(&Job, Samples) -> T + Sync,
     ) -> Result<Vec<T>, TiffError> {
-        let ranges: Vec<Range<u64>> = jobs.iter().map(|j| j.range.clone()).collect();
-        let bytes = self.file.source.read_ranges(&ranges)?;
         jobs.par_iter()
-            .zip(&bytes)
+            .zip(bytes)
             .map(|(job, bytes)| {
-                let rows = image.block.1;
-                let need = if image.tiled { rows } else { rows.min(image.height - job.place.row * rows) };
-                let block = decode_chunk(image.chunk, need, bytes).map_err(|reason| {
+                let block = decode_chunk(image.chunk, rows(job), bytes).map_err(|reason| {
                     self.file.corrupt(format!("block at byte {}", job.range.start), reason)
                 })?;
-                keep(job, block)
+                Ok(keep(job, block))
             })
             .collect()
     }
@@ -503,6 +550,11 @@ impl Overlap {
             height: r1 - r0,
             width: c1 - c0,
         }
+    }
+
+    /// The rows of the block that are inside.
+    fn rows(&self) -> Range<usize> {
+        self.block_row..self.block_row + self.height
     }
 
     /// Row of the answer for row `r` of the part.
@@ -573,17 +625,30 @@ impl Image {
                 format!("a block of {} × {} pixels of {samples} numbers is too large", block.0, block.1),
             ));
         }
-        let chunk = ChunkLayout { codec, predictor, big_endian: file.big_endian, dtype, samples, width: row, height: block.1 };
+        let chunk = ChunkLayout {
+            codec,
+            predictor,
+            big_endian: file.big_endian,
+            dtype,
+            samples,
+            width: row,
+            height: block.1,
+        };
         let image = Self { ifd, width, height, bands, block, tiled, planar, chunk, bilevel };
         let (across, down) = image.blocks();
         let offsets = if tiled { tag::TILE_OFFSETS } else { tag::STRIP_OFFSETS };
         let counts = if tiled { tag::TILE_COUNTS } else { tag::STRIP_COUNTS };
-        let chunks = (across as u64).checked_mul(down as u64).and_then(|n| n.checked_mul(if planar { bands as u64 } else { 1 }));
+        let chunks = (across as u64)
+            .checked_mul(down as u64)
+            .and_then(|n| n.checked_mul(if planar { bands as u64 } else { 1 }));
         let have = image.ifd.count(offsets);
         if chunks.is_none_or(|n| n > have) {
             return Err(file.corrupt(
                 tag::name(offsets),
-                format!("it has {have} values for {across} × {down} blocks{}", if planar { " per band" } else { "" }),
+                format!(
+                    "it has {have} values for {across} × {down} blocks{}",
+                    if planar { " per band" } else { "" }
+                ),
             ));
         }
         if !image.ifd.has(counts) && codec != Codec::None {
@@ -621,7 +686,8 @@ fn number_type(file: &File, ifd: &Ifd, mask: bool) -> Result<(DType, bool), Tiff
         v.iter().all(|x| *x == first).then_some(first)
     };
     let bits = same(&bits, 1).ok_or_else(|| file.unsupported(tag::BITS, "bands of different widths"))?;
-    let format = same(&formats, 1).ok_or_else(|| file.unsupported(tag::SAMPLE_FORMAT, "bands of different formats"))?;
+    let format = same(&formats, 1)
+        .ok_or_else(|| file.unsupported(tag::SAMPLE_FORMAT, "bands of different formats"))?;
     if mask && bits == 1 {
         return Ok((DType::U8, true));
     }
@@ -668,7 +734,7 @@ fn paste(
                             for r in 0..part.height {
                                 let y = part.target_row(r, height, flip);
                                 let row = &mut plane[y * width + part.col..][..part.width];
-                                let at = (part.block_row + r) * bw + part.block_col;
+                                let at = r * bw + part.block_col;
                                 if job.band.is_some() {
                                     row.copy_from_slice(&v[at..at + part.width]);
                                 } else {

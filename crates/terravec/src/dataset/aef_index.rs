@@ -39,15 +39,29 @@ pub(crate) fn read(location: &str) -> Result<(String, Vec<Tile>)> {
     let base = location.rsplit_once('/').map_or(".", |(b, _)| b).to_string();
     let src = source::open(location)?;
     let bytes = src.read(0..src.len()?)?;
-    let bad = |what: String| Error::open(format!("{location}: {what}"), "fetch the index again from its publisher");
+    let bad =
+        |what: String| Error::open(format!("{location}: {what}"), "fetch the index again from its publisher");
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| bad(e.to_string()))?;
-    let wanted = ["crs", "year", "path", "utm_west", "utm_south", "utm_east", "utm_north", "wgs84_west", "wgs84_south", "wgs84_east", "wgs84_north"];
+    let wanted = [
+        "crs",
+        "year",
+        "path",
+        "utm_west",
+        "utm_south",
+        "utm_east",
+        "utm_north",
+        "wgs84_west",
+        "wgs84_south",
+        "wgs84_east",
+        "wgs84_north",
+    ];
     let schema = builder.schema().clone();
     if let Some(missing) = wanted.iter().find(|w| schema.index_of(w).is_err()) {
         return Err(bad(format!("the index has no column `{missing}`")));
     }
     let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
-    let reader = builder.with_projection(mask).with_batch_size(65_536).build().map_err(|e| bad(e.to_string()))?;
+    let reader =
+        builder.with_projection(mask).with_batch_size(65_536).build().map_err(|e| bad(e.to_string()))?;
     let mut tiles = Vec::new();
     let mut systems = HashMap::new();
     for batch in reader {
@@ -58,7 +72,11 @@ pub(crate) fn read(location: &str) -> Result<(String, Vec<Tile>)> {
     Ok((base, tiles))
 }
 
-fn rows(batch: &RecordBatch, systems: &mut HashMap<String, Crs>, tiles: &mut Vec<Tile>) -> std::result::Result<(), String> {
+fn rows(
+    batch: &RecordBatch,
+    systems: &mut HashMap<String, Crs>,
+    tiles: &mut Vec<Tile>,
+) -> std::result::Result<(), String> {
     let column = |name: &str, to: &DataType| {
         let c = batch.column_by_name(name).ok_or(format!("no column `{name}`"))?;
         let c = cast(c, to).map_err(|e| format!("column `{name}`: {e}"))?;
@@ -69,7 +87,16 @@ fn rows(batch: &RecordBatch, systems: &mut HashMap<String, Crs>, tiles: &mut Vec
     let year = column("year", &DataType::Int64)?;
     let year = year.as_primitive::<Int64Type>();
     let mut edges = Vec::new();
-    for name in ["utm_west", "utm_south", "utm_east", "utm_north", "wgs84_west", "wgs84_south", "wgs84_east", "wgs84_north"] {
+    for name in [
+        "utm_west",
+        "utm_south",
+        "utm_east",
+        "utm_north",
+        "wgs84_west",
+        "wgs84_south",
+        "wgs84_east",
+        "wgs84_north",
+    ] {
         edges.push(column(name, &DataType::Float64)?.as_primitive::<Float64Type>().clone());
     }
     for i in 0..batch.num_rows() {

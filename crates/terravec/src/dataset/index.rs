@@ -7,13 +7,15 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt8Array,
-    UInt32Array, UInt64Array,
+    Array, ArrayRef, AsArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    UInt8Array, UInt32Array, UInt64Array,
 };
-use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type, Schema, UInt8Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{
+    DataType, Field, Float64Type, Int32Type, Int64Type, Schema, UInt8Type, UInt32Type, UInt64Type,
+};
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 use terravec_geo::{Affine, Crs, Grid, LonLatBox};
@@ -53,10 +55,9 @@ pub(crate) fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn modified_ms(meta: &fs::Metadata) -> i64 {
-    meta.modified()
-        .ok()
-        .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
+/// Milliseconds since 1970; 0 where the file system keeps no time.
+pub(crate) fn time_ms(time: Option<SystemTime>) -> i64 {
+    time.and_then(|t| t.duration_since(UNIX_EPOCH).ok())
         .and_then(|d| i64::try_from(d.as_millis()).ok())
         .unwrap_or(0)
 }
@@ -103,7 +104,8 @@ pub(crate) fn load(cache: &Path, root: &Path, fingerprint: &str) -> Option<Vec<T
     }
     if tiles.len() <= MAX_STATS {
         let same = |t: &Tile| {
-            fs::metadata(root.join(&t.path)).is_ok_and(|m| m.len() == t.size && modified_ms(&m) == t.modified_ms)
+            fs::metadata(root.join(&t.path))
+                .is_ok_and(|m| m.len() == t.size && time_ms(m.modified().ok()) == t.modified_ms)
         };
         if !tiles.iter().all(same) {
             return None;
@@ -123,7 +125,8 @@ pub(crate) fn store(cache: &Path, root: &Path, fingerprint: &str, tiles: &[Tile]
         let temp = path.with_extension(format!("{}.part", std::process::id()));
         let batch = to_batch(root, tiles)?;
         let mut writer = FileWriter::try_new(File::create(&temp).ok()?, &batch.schema()).ok()?;
-        let done = writer.write(&batch).and_then(|()| writer.finish()).is_ok() && fs::rename(&temp, &path).is_ok();
+        let done =
+            writer.write(&batch).and_then(|()| writer.finish()).is_ok() && fs::rename(&temp, &path).is_ok();
         if !done {
             let _ = fs::remove_file(&temp);
         }
@@ -133,7 +136,8 @@ pub(crate) fn store(cache: &Path, root: &Path, fingerprint: &str, tiles: &[Tile]
 }
 
 fn to_batch(root: &Path, tiles: &[Tile]) -> Option<RecordBatch> {
-    let f64s = |f: fn(&Tile) -> f64| -> ArrayRef { Arc::new(Float64Array::from_iter_values(tiles.iter().map(f))) };
+    let f64s =
+        |f: fn(&Tile) -> f64| -> ArrayRef { Arc::new(Float64Array::from_iter_values(tiles.iter().map(f))) };
     let time = |f: fn(&Interval) -> i64| -> ArrayRef {
         Arc::new(tiles.iter().map(|t| t.interval.as_ref().map(f)).collect::<Int64Array>())
     };
@@ -141,8 +145,10 @@ fn to_batch(root: &Path, tiles: &[Tile]) -> Option<RecordBatch> {
         let values = tiles.iter().map(|t| u32::try_from(f(t)).ok()).collect::<Option<Vec<_>>>()?;
         Some(Arc::new(UInt32Array::from(values)))
     };
-    let crs: DictionaryArray<Int32Type> = tiles.iter().map(|t| crs_text(&t.grid.crs)).collect::<Vec<_>>().iter().map(String::as_str).collect();
-    let dtype = tiles.iter().map(|t| DTYPES.iter().position(|d| *d == t.dtype).and_then(|i| u8::try_from(i).ok()));
+    let crs: DictionaryArray<Int32Type> =
+        tiles.iter().map(|t| crs_text(&t.grid.crs)).collect::<Vec<_>>().iter().map(String::as_str).collect();
+    let dtype =
+        tiles.iter().map(|t| DTYPES.iter().position(|d| *d == t.dtype).and_then(|i| u8::try_from(i).ok()));
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("path", Arc::new(StringArray::from_iter_values(tiles.iter().map(|t| &t.path)))),
         ("crs", Arc::new(crs)),
@@ -163,7 +169,8 @@ fn to_batch(root: &Path, tiles: &[Tile]) -> Option<RecordBatch> {
         ("size", Arc::new(UInt64Array::from_iter_values(tiles.iter().map(|t| t.size)))),
         ("modified", Arc::new(Int64Array::from_iter_values(tiles.iter().map(|t| t.modified_ms)))),
     ];
-    let fields: Vec<Field> = columns.iter().map(|(n, c)| Field::new(*n, c.data_type().clone(), c.is_nullable())).collect();
+    let fields: Vec<Field> =
+        columns.iter().map(|(n, c)| Field::new(*n, c.data_type().clone(), c.is_nullable())).collect();
     let metadata = [
         ("version".to_string(), VERSION.to_string()),
         ("folders".to_string(), serde_json::to_string(&folders(root, tiles)).ok()?),
@@ -210,9 +217,7 @@ fn read_batch(batch: &RecordBatch, tiles: &mut Vec<Tile>) -> Option<()> {
                 east: east.value(i),
                 north: north.value(i),
             },
-            interval: start
-                .is_valid(i)
-                .then(|| Interval { start_ms: start.value(i), end_ms: end.value(i) }),
+            interval: start.is_valid(i).then(|| Interval { start_ms: start.value(i), end_ms: end.value(i) }),
             bands: bands.value(i) as usize,
             dtype: *DTYPES.get(usize::from(dtype.value(i)))?,
             size: size.value(i),

@@ -16,8 +16,8 @@ use terravec_io::source;
 use terravec_io::tiff::GeoTiff;
 
 pub use open::{OpenOptions, open};
-use reader::TileReader;
 pub(crate) use product::fixed_interval;
+use reader::TileReader;
 pub use tile::Tile;
 
 use crate::catalog::Descriptor;
@@ -160,7 +160,10 @@ impl RasterDataset {
                     } else {
                         format!("years it holds: {}", join(&have))
                     };
-                    return Err(Error::query(format!("{} has no year {missing} at {}", self.product.id, self.root), held));
+                    return Err(Error::query(
+                        format!("{} has no year {missing} at {}", self.product.id, self.root),
+                        held,
+                    ));
                 }
                 Ok(list.iter().copied().map(Some).collect())
             }
@@ -238,9 +241,14 @@ impl RasterDataset {
         let tile = &self.tiles[id];
         let location = open::join_root(&self.root, &tile.path);
         let tiff = GeoTiff::open(source::open(&location)?)?;
-        if tiff.grid().is_none_or(|g| (g.width, g.height, g.affine) != (tile.grid.width, tile.grid.height, tile.grid.affine)) {
+        if tiff.grid().is_none_or(|g| {
+            (g.width, g.height, g.affine) != (tile.grid.width, tile.grid.height, tile.grid.affine)
+        }) {
             return Err(Error::open(
-                format!("{location}: the file no longer has the grid that the index of {} gives it", self.root),
+                format!(
+                    "{location}: the file no longer has the grid that the index of {} gives it",
+                    self.root
+                ),
                 "the file was replaced after it was indexed; touch its folder or clear the cache to index again",
             ));
         }
@@ -268,12 +276,22 @@ impl RasterDataset {
         }
         let file = reader.tiff.band_names();
         Ok((0..n)
-            .map(|i| file.get(i).and_then(Clone::clone).filter(|_| file.len() == n).unwrap_or_else(|| format!("b{i}")))
+            .map(|i| {
+                file.get(i)
+                    .and_then(Clone::clone)
+                    .filter(|_| file.len() == n)
+                    .unwrap_or_else(|| format!("b{i}"))
+            })
             .collect())
     }
 
     /// Provenance of an answer to `request` made from `tiles`.
-    pub(crate) fn provenance(&self, tiles: &[usize], values: &str, request: serde_json::Value) -> Result<Provenance> {
+    pub(crate) fn provenance(
+        &self,
+        tiles: &[usize],
+        values: &str,
+        request: serde_json::Value,
+    ) -> Result<Provenance> {
         let reader = self.reader(tiles.first().copied().unwrap_or(0))?;
         let mut years: Vec<i32> = tiles.iter().filter_map(|&i| self.tiles[i].year()).collect();
         years.sort_unstable();
@@ -292,7 +310,8 @@ impl RasterDataset {
             request,
             software: format!("terravec {}", env!("CARGO_PKG_VERSION")),
         };
-        provenance.set_sources(tiles.iter().map(|&i| open::join_root(&self.root, &self.tiles[i].path)).collect());
+        provenance
+            .set_sources(tiles.iter().map(|&i| open::join_root(&self.root, &self.tiles[i].path)).collect());
         Ok(provenance)
     }
 

@@ -9,8 +9,8 @@ use terravec_geo::LonLatBox;
 use terravec_io::source;
 use terravec_io::tiff::GeoTiff;
 
-use super::tile::Tile;
 use super::product::{fingerprint, interval_of, is_raster};
+use super::tile::Tile;
 use super::{RasterDataset, aef_index, index, recognise};
 use crate::catalog::{Catalog, Descriptor};
 use crate::error::{Error, Result};
@@ -36,7 +36,9 @@ impl OpenOptions {
     pub fn cache(&self) -> Option<PathBuf> {
         let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         self.cache_dir.clone().or_else(|| env("TERRAVEC_CACHE_DIR")).or_else(|| {
-            env("XDG_CACHE_HOME").or_else(|| env("HOME").map(|h| h.join(".cache"))).map(|c| c.join("terravec"))
+            env("XDG_CACHE_HOME")
+                .or_else(|| env("HOME").map(|h| h.join(".cache")))
+                .map(|c| c.join("terravec"))
         })
     }
 }
@@ -62,7 +64,8 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<RasterDataset> {
         Some((id, root)) if !id.contains(['/', '\\']) && !Path::new(spec).exists() => (Some(id), root),
         _ => (None, spec),
     };
-    let (product, variant) = product.map(|p| catalog.resolve(p)).transpose()?.map_or((None, None), |(p, v)| (Some(p), v));
+    let (product, variant) =
+        product.map(|p| catalog.resolve(p)).transpose()?.map_or((None, None), |(p, v)| (Some(p), v));
     let version = variant.map(|v| v.id);
     if product.is_none() && !is_url(root) && !Path::new(root).exists() {
         return Err(not_found(root, catalog));
@@ -71,7 +74,11 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<RasterDataset> {
         && !is_raster(p)
     {
         return Err(Error::open(
-            format!("product {} does not come as GeoTIFF ({}); only GeoTIFF products can be opened so far", p.id, p.format.name()),
+            format!(
+                "product {} does not come as GeoTIFF ({}); only GeoTIFF products can be opened so far",
+                p.id,
+                p.format.name()
+            ),
             format!("`terravec products {}` says how it is published", p.id),
         ));
     }
@@ -128,7 +135,10 @@ fn not_found(spec: &str, catalog: &Catalog) -> Error {
             let hosts = if hosts.is_empty() { "see its page".to_string() } else { hosts.join(", ") };
             Error::open(
                 format!("product {} needs to be told where it is", product.id),
-                format!("give a copy as `{}=FOLDER` or `{}=URL`; it is published at {hosts}", product.id, product.id),
+                format!(
+                    "give a copy as `{}=FOLDER` or `{}=URL`; it is published at {hosts}",
+                    product.id, product.id
+                ),
             )
         }
         Err(_) => Error::open(
@@ -138,10 +148,20 @@ fn not_found(spec: &str, catalog: &Catalog) -> Error {
     }
 }
 
-fn tile_of(path: &str, location: &str, tiff: &GeoTiff, product: &Descriptor, size: u64, modified_ms: i64) -> Result<Tile> {
+fn tile_of(
+    path: &str,
+    location: &str,
+    tiff: &GeoTiff,
+    product: &Descriptor,
+    size: u64,
+    modified_ms: i64,
+) -> Result<Tile> {
     let grid = tiff.grid().ok_or_else(|| {
         Error::open(
-            format!("{location}: the file has no usable georeference{}", tiff.georeference_problem().map_or(String::new(), |p| format!(" ({p})"))),
+            format!(
+                "{location}: the file has no usable georeference{}",
+                tiff.georeference_problem().map_or(String::new(), |p| format!(" ({p})"))
+            ),
             "give it one (for example with `gdal_edit.py -a_srs … -a_ullr …`)",
         )
     })?;
@@ -175,7 +195,8 @@ fn single(root: &str, product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Re
         Some(p) => (p, None),
         None => recognise::product_of(name, &tiff, catalog)?,
     };
-    crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata()).map_err(Error::codec(root))?;
+    crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
+        .map_err(Error::codec(root))?;
     let tile = tile_of("", root, &tiff, &product, size, 0)?;
     Ok((vec![tile], product, note.into_iter().collect()))
 }
@@ -212,7 +233,11 @@ fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -
         Some(p) => (p, None),
         None => {
             let location = join_root(root, &first.path);
-            recognise::product_of(file_name(&first.path), &GeoTiff::open(source::open(&location)?)?, &options.catalog)?
+            recognise::product_of(
+                file_name(&first.path),
+                &GeoTiff::open(source::open(&location)?)?,
+                &options.catalog,
+            )?
         }
     };
     let fingerprint = self::fingerprint(&product);
@@ -228,7 +253,7 @@ fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -
             let tiff = GeoTiff::open(source::open(&location)?)?;
             crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
                 .map_err(Error::codec(&location))?;
-            tile_of(&e.path, &location, &tiff, &product, e.size, e.modified_ms)
+            tile_of(&e.path, &location, &tiff, &product, e.size, index::time_ms(e.modified))
         })
         .collect();
     let tiles = tiles.into_iter().collect::<Result<Vec<_>>>()?;

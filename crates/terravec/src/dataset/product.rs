@@ -10,7 +10,8 @@ use crate::time::Interval;
 /// Whether the product's vectors lie in GeoTIFF files.
 pub(crate) fn is_raster(d: &Descriptor) -> bool {
     matches!(d.format, Format::Cog | Format::Geotiff | Format::Vrt)
-        || (d.format.form() == Form::Raster && d.hosts.iter().any(|h| matches!(h.format, Some(Format::Cog | Format::Geotiff))))
+        || (d.format.form() == Form::Raster
+            && d.hosts.iter().any(|h| matches!(h.format, Some(Format::Cog | Format::Geotiff))))
 }
 
 /// Whether its files may store this type: its own, or decoded floats.
@@ -50,7 +51,9 @@ pub(crate) fn interval_of(d: &Descriptor, path: &str) -> Option<Interval> {
     }
     let sane = |y: &i32| (1900..=2200).contains(y);
     let named = d.tiles.as_ref().and_then(|t| t.parse(path)).and_then(|n| n.year()).filter(sane);
-    let folder = || path.rsplit(['/', '\\']).skip(1).find_map(|p| (p.len() == 4).then(|| p.parse().ok().filter(sane))?);
+    let folder = || {
+        path.rsplit(['/', '\\']).skip(1).find_map(|p| (p.len() == 4).then(|| p.parse().ok().filter(sane))?)
+    };
     named.or_else(folder).map(Interval::year)
 }
 

@@ -46,7 +46,7 @@ impl Block {
 }
 
 impl BlockCache {
-    /// A cache that holds at most `limit` bytes.
+    /// A cache that holds at most `limit` bytes; with 0, only what a window needs of a block is decoded.
     #[must_use]
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, state: Mutex::default() }
@@ -68,7 +68,9 @@ impl BlockCache {
             return;
         }
         while state.bytes + bytes > self.limit {
-            let Some(oldest) = state.blocks.iter().min_by_key(|(_, (used, _))| *used).map(|(k, _)| *k) else { break };
+            let Some(oldest) = state.blocks.iter().min_by_key(|(_, (used, _))| *used).map(|(k, _)| *k) else {
+                break;
+            };
             if let Some((_, old)) = state.blocks.remove(&oldest) {
                 state.bytes -= old.bytes();
             }
@@ -114,7 +116,13 @@ impl TileReader {
         self.tiff.grid().expect("a tile without a grid is refused at open")
     }
 
-    fn pixels(&self, codes: Codes, mask: Option<&[bool]>, bands: Option<&[usize]>, want: Want) -> Result<Pixels> {
+    fn pixels(
+        &self,
+        codes: Codes,
+        mask: Option<&[bool]>,
+        bands: Option<&[usize]>,
+        want: Want,
+    ) -> Result<Pixels> {
         if want == Want::Codes {
             let status = self.decoder.status(&codes, mask);
             return Ok(Pixels::Codes(codes, status));
@@ -140,7 +148,9 @@ impl TileReader {
         let whole = |start: usize, len: usize, block: usize, size: usize| {
             start.is_multiple_of(block) && ((start + len).is_multiple_of(block) || start + len == size)
         };
-        if whole(window.col, window.width, bw, grid.width) && whole(window.row, window.height, bh, grid.height) {
+        let aligned = whole(window.col, window.width, bw, grid.width)
+            && whole(window.row, window.height, bh, grid.height);
+        if cache.limit == 0 || aligned {
             let codes = self.tiff.read(0, &stored, window)?;
             let mask = self.tiff.read_mask(0, window)?;
             return self.pixels(codes, mask.as_deref(), bands, want);
@@ -186,7 +196,12 @@ impl TileReader {
     }
 
     /// Reads single pixels (column, row); the answer has shape (bands, 1, n).
-    pub(crate) fn read_points(&self, at: &[(usize, usize)], bands: Option<&[usize]>, want: Want) -> Result<Pixels> {
+    pub(crate) fn read_points(
+        &self,
+        at: &[(usize, usize)],
+        bands: Option<&[usize]>,
+        want: Want,
+    ) -> Result<Pixels> {
         let stored = self.stored_bands(bands, want);
         let codes = self.tiff.read_points(&stored, at)?;
         let mask = if self.tiff.has_mask() {
@@ -207,7 +222,9 @@ impl TileReader {
 fn cut(codes: &Codes, mask: Option<&[bool]>, area: Window, part: Window) -> Block {
     let (dy, dx) = (part.row - area.row, part.col - area.col);
     let mask = mask.map(|m| {
-        (0..part.height).flat_map(|y| m[(dy + y) * codes.width + dx..][..part.width].iter().copied()).collect()
+        (0..part.height)
+            .flat_map(|y| m[(dy + y) * codes.width + dx..][..part.width].iter().copied())
+            .collect()
     });
     Block { window: part, codes: codes.crop(dy, dx, part.height, part.width), mask }
 }
@@ -242,7 +259,8 @@ fn assemble(blocks: &[Arc<Block>], window: Window) -> (Codes, Option<Vec<bool>>)
         copy!(U8, I8, U16, I16, U32, I32, F16, F32, F64);
         if let (Some(out), Some(m)) = (&mut mask, &block.mask) {
             for r in r0..r1 {
-                let (i, o) = ((r - w.row) * w.width + c0 - w.col, (r - window.row) * window.width + c0 - window.col);
+                let (i, o) =
+                    ((r - w.row) * w.width + c0 - w.col, (r - window.row) * window.width + c0 - window.col);
                 out[o..o + c1 - c0].copy_from_slice(&m[i..i + c1 - c0]);
             }
         }

@@ -12,7 +12,11 @@ use crate::error::Result;
 ///
 /// # Errors
 /// If the file can't be described (never for a GeoTIFF that opens).
-pub(crate) fn product_of(name: &str, tiff: &GeoTiff, catalog: &Catalog) -> Result<(Arc<Descriptor>, Option<String>)> {
+pub(crate) fn product_of(
+    name: &str,
+    tiff: &GeoTiff,
+    catalog: &Catalog,
+) -> Result<(Arc<Descriptor>, Option<String>)> {
     if let Some(d) = catalog.recognise(name).into_iter().find(|d| fits(d, tiff)) {
         return Ok((d, None));
     }

@@ -3,7 +3,8 @@
 //! An [`Extraction`] is a plan: the target grid, the tiles of every period and how chunks are made. Nothing is read until
 //! [`Extraction::read`] is called, chunk by chunk, so memory is bounded by one chunk and the block cache.
 
-use terravec_geo::rasterize::rasterize;
+use geo_types::{LineString, MultiPolygon, Polygon};
+use terravec_geo::rasterize;
 use terravec_geo::{BBox, Crs, Grid, LonLatBox, Transform, Window, transform_bbox};
 use terravec_io::vector::Regions;
 
@@ -12,8 +13,8 @@ use super::pixels::{Kind, Pixels};
 use super::resample::Resampling;
 use super::warp::{self, Recipe};
 use crate::codec::Decoder;
-use crate::dataset::{RasterDataset, fixed_interval};
 use crate::dataset::reader::BlockCache;
+use crate::dataset::{RasterDataset, fixed_interval};
 use crate::error::{Error, Result};
 use crate::provenance::Provenance;
 use crate::time::{Interval, Years};
@@ -98,7 +99,7 @@ pub struct Extraction<'a> {
     dataset: &'a RasterDataset,
     layers: Vec<Vec<Layer<'a>>>,
     bands: Option<Vec<usize>>,
-    polygons: Option<(Vec<geo_types::MultiPolygon<f64>>, bool)>,
+    polygons: Option<(MultiPolygon<f64>, bool)>,
     resampling: Resampling,
     renormalise: bool,
     cache: BlockCache,
@@ -124,7 +125,8 @@ impl<'a> Extraction<'a> {
                 "use nearest, or leave --codes out to resample decoded vectors",
             ));
         }
-        let all_names = if request.codes { stored_names(dataset, &first.tiff)? } else { dataset.band_names()? };
+        let all_names =
+            if request.codes { stored_names(dataset, &first.tiff)? } else { dataset.band_names()? };
         let bands = request.bands.as_ref().map(|wanted| find_bands(wanted, &all_names)).transpose()?;
         let band_names = match &bands {
             Some(bands) => bands.iter().map(|&b| all_names[b].clone()).collect(),
@@ -142,7 +144,11 @@ impl<'a> Extraction<'a> {
             });
         }
         let grid = target_grid(dataset, &every, area.as_ref(), request)?;
-        let kind = if request.codes { Kind::Codes(first.tiff.dtype(), decoder.fill(first.tiff.dtype())) } else { Kind::Vectors };
+        let kind = if request.codes {
+            Kind::Codes(first.tiff.dtype(), decoder.fill(first.tiff.dtype()))
+        } else {
+            Kind::Vectors
+        };
         let polygons = match &request.area {
             Area::Regions { regions, mask: true, all_touched } => {
                 Some((project(&regions.polygons, &grid.crs)?, *all_touched))
@@ -151,12 +157,16 @@ impl<'a> Extraction<'a> {
         };
         // A mean of some bands can't be renormalised without the others: see `read`.
         let renormalise = decoder.unit_length() && request.resampling != Resampling::Nearest;
-        let provenance = dataset.provenance(&every, if request.codes { "codes" } else { "vectors" }, describe_request(request))?;
+        let provenance = dataset.provenance(
+            &every,
+            if request.codes { "codes" } else { "vectors" },
+            describe_request(request),
+        )?;
         let layers = selected.iter().map(|tiles| Layer::group(dataset, tiles)).collect();
         let (bw, bh) = first.tiff.block_size();
         let block = bw * bh * first.tiff.bands() * first.tiff.dtype().size();
         let row = (grid.width / bw + 2).saturating_mul(block);
-        Ok(Self {
+        let mut plan = Self {
             grid,
             periods,
             band_names,
@@ -168,8 +178,13 @@ impl<'a> Extraction<'a> {
             polygons,
             resampling: request.resampling,
             renormalise,
-            cache: BlockCache::new(row.clamp(CACHE.0, CACHE.1)),
-        })
+            cache: BlockCache::new(0),
+        };
+        // Nothing is read twice where there is one chunk.
+        if plan.chunks(1).len() > 1 {
+            plan.cache = BlockCache::new(row.clamp(CACHE.0, CACHE.1));
+        }
+        Ok(plan)
     }
 
     /// Windows of the grid, each at most one chunk, whose corners are multiples of `block` (≤ 256).
@@ -219,7 +234,7 @@ impl<'a> Extraction<'a> {
             Kind::Vectors => f64::NAN,
         };
         match &self.polygons {
-            Some((polygons, all_touched)) => pixels.mask(&rasterize(polygons, &target, *all_touched), fill),
+            Some((polygons, all_touched)) => pixels.mask(&rasterize::mask(&target, polygons, *all_touched), fill),
             None => pixels.fill_invalid(fill),
         }
         Ok(pixels)
@@ -247,7 +262,12 @@ fn stored_names(dataset: &RasterDataset, tiff: &terravec_io::tiff::GeoTiff) -> R
     if decoded.len() == tiff.bands() {
         return Ok(decoded);
     }
-    Ok(tiff.band_names().iter().enumerate().map(|(i, n)| n.clone().unwrap_or_else(|| format!("b{i}"))).collect())
+    Ok(tiff
+        .band_names()
+        .iter()
+        .enumerate()
+        .map(|(i, n)| n.clone().unwrap_or_else(|| format!("b{i}")))
+        .collect())
 }
 
 /// Band numbers of names; a number that is no name counts bands from 0.
@@ -279,7 +299,8 @@ fn bounds_of(area: &Area) -> Result<Option<LonLatBox>> {
         Area::All => Ok(None),
         Area::Box(b) => Ok(Some(b.clone())),
         Area::Regions { regions, .. } => {
-            let mut points = regions.polygons.iter().flat_map(|m| m.iter()).flat_map(|p| p.exterior().coords());
+            let mut points =
+                regions.polygons.iter().flat_map(|m| m.iter()).flat_map(|p| p.exterior().coords());
             let first = points.next().ok_or_else(|| {
                 Error::query("the region file holds no polygon", "give a file with at least one polygon")
             })?;
@@ -321,12 +342,10 @@ fn project_box(area: &LonLatBox, crs: &Crs) -> Result<BBox> {
 /// Polygons in another CRS; edges longer than this many degrees are cut first, so that they stay where they were.
 const MAX_EDGE: f64 = 0.05;
 
-pub(crate) fn project(
-    polygons: &[geo_types::MultiPolygon<f64>],
-    crs: &Crs,
-) -> Result<Vec<geo_types::MultiPolygon<f64>>> {
+/// All polygons in another CRS, as one.
+fn project(polygons: &[MultiPolygon<f64>], crs: &Crs) -> Result<MultiPolygon<f64>> {
     let to = Transform::new(&Crs::wgs84(), crs).map_err(Error::geo(format!("to {crs}")))?;
-    let ring = |line: &geo_types::LineString<f64>| -> Result<geo_types::LineString<f64>> {
+    let ring = |line: &LineString<f64>| -> Result<LineString<f64>> {
         let mut out = Vec::with_capacity(line.0.len());
         for edge in line.lines() {
             let (dx, dy) = (edge.end.x - edge.start.x, edge.end.y - edge.start.y);
@@ -337,32 +356,29 @@ pub(crate) fn project(
                 out.push((edge.start.x + t * dx, edge.start.y + t * dy));
             }
         }
-        if let Some(last) = line.0.last() {
-            out.push((last.x, last.y));
-        }
-        out.into_iter()
-            .map(|(x, y)| to.point(x, y).map_err(Error::geo(format!("a vertex of the region in {crs}"))))
-            .collect::<Result<Vec<_>>>()
-            .map(geo_types::LineString::from)
+        out.extend(line.0.last().map(|last| (last.x, last.y)));
+        let place = |(x, y)| to.point(x, y).map_err(Error::geo(format!("a vertex of the region in {crs}")));
+        Ok(LineString::from(out.into_iter().map(place).collect::<Result<Vec<_>>>()?))
     };
     polygons
         .iter()
-        .map(|multi| {
-            multi
-                .iter()
-                .map(|p| {
-                    let holes = p.interiors().iter().map(ring).collect::<Result<Vec<_>>>()?;
-                    Ok(geo_types::Polygon::new(ring(p.exterior())?, holes))
-                })
-                .collect::<Result<Vec<_>>>()
-                .map(geo_types::MultiPolygon)
+        .flat_map(|multi| &multi.0)
+        .map(|p| {
+            let holes = p.interiors().iter().map(ring).collect::<Result<Vec<_>>>()?;
+            Ok(Polygon::new(ring(p.exterior())?, holes))
         })
-        .collect()
+        .collect::<Result<Vec<_>>>()
+        .map(MultiPolygon)
 }
 
 /// The grid of the answer: the tiles' own lattice where there is one and no other is asked for, else the lattice of the
 /// zone that holds most of the area, else what is asked for.
-fn target_grid(dataset: &RasterDataset, tiles: &[usize], area: Option<&LonLatBox>, request: &Request) -> Result<Grid> {
+fn target_grid(
+    dataset: &RasterDataset,
+    tiles: &[usize],
+    area: Option<&LonLatBox>,
+    request: &Request,
+) -> Result<Grid> {
     let layers = Layer::group(dataset, tiles);
     let main = layers
         .iter()
@@ -384,7 +400,12 @@ fn target_grid(dataset: &RasterDataset, tiles: &[usize], area: Option<&LonLatBox
     } else {
         let (rx, ry) = match request.resolution {
             Some(r) if r > 0.0 && r.is_finite() => (r, r),
-            Some(r) => return Err(Error::query(format!("resolution {r} is no pixel size"), "give a positive number")),
+            Some(r) => {
+                return Err(Error::query(
+                    format!("resolution {r} is no pixel size"),
+                    "give a positive number",
+                ));
+            }
             None => convert_resolution(native, &crs),
         };
         Grid::covering(&crs, &wanted, rx, ry, true).map_err(Error::geo("the target grid"))?

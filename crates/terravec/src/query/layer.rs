@@ -53,10 +53,13 @@ impl<'a> Layer<'a> {
         order.sort_by(|a, b| dataset.tiles()[*a].path.cmp(&dataset.tiles()[*b].path));
         for id in order {
             let tile: &Tile = &dataset.tiles()[id];
-            let span = |(col, row): (i64, i64)| Span { col, row, width: tile.grid.width, height: tile.grid.height };
+            let span =
+                |(col, row): (i64, i64)| Span { col, row, width: tile.grid.width, height: tile.grid.height };
             match layers.iter_mut().find_map(|l| Some((l.anchor.same_lattice(&tile.grid)?, l))) {
                 Some((offset, layer)) => layer.tiles.push((id, span(offset))),
-                None => layers.push(Self { dataset, anchor: tile.grid.clone(), tiles: vec![(id, span((0, 0)))] }),
+                None => {
+                    layers.push(Self { dataset, anchor: tile.grid.clone(), tiles: vec![(id, span((0, 0)))] })
+                }
             }
         }
         layers.sort_by_key(|l| std::cmp::Reverse(l.tiles.len()));
@@ -103,11 +106,8 @@ impl<'a> Layer<'a> {
                 out = Some(pixels);
                 continue;
             }
-            out.get_or_insert_with(|| Pixels::empty(kind, depth, span.height, span.width, Status::Outside)).paste(
-                &pixels,
-                (part.row - span.row) as usize,
-                (part.col - span.col) as usize,
-            );
+            out.get_or_insert_with(|| Pixels::empty(kind, depth, span.height, span.width, Status::Outside))
+                .paste(&pixels, (part.row - span.row) as usize, (part.col - span.col) as usize);
         }
         Ok(out.unwrap_or_else(|| Pixels::empty(kind, depth, span.height, span.width, Status::Outside)))
     }

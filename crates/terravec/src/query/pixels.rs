@@ -82,8 +82,12 @@ impl Pixels {
         }
         let (planes, src_planes) = (height * width, src_height * src_width);
         match (self, src) {
-            (Self::Vectors(d), Self::Vectors(s)) => copy_runs(&mut d.data, &s.data, bands, planes, src_planes, &runs),
-            (Self::Codes(d, _), Self::Codes(s, _)) => same_type(&mut d.samples, &s.samples, CopyJob { bands, planes, src_planes, runs: &runs }),
+            (Self::Vectors(d), Self::Vectors(s)) => {
+                copy_runs(&mut d.data, &s.data, bands, planes, src_planes, &runs)
+            }
+            (Self::Codes(d, _), Self::Codes(s, _)) => {
+                same_type(&mut d.samples, &s.samples, CopyJob { bands, planes, src_planes, runs: &runs })
+            }
             _ => unreachable!("checked above"),
         }
     }
@@ -93,7 +97,9 @@ impl Pixels {
     #[must_use]
     pub(crate) fn gather(&self, index: &[Option<u32>], height: usize, width: usize) -> Self {
         debug_assert_eq!(index.len(), height * width);
-        let pick = |status: &[Status]| index.iter().map(|i| i.map_or(Status::Outside, |i| status[i as usize])).collect::<Vec<_>>();
+        let pick = |status: &[Status]| {
+            index.iter().map(|i| i.map_or(Status::Outside, |i| status[i as usize])).collect::<Vec<_>>()
+        };
         match self {
             Self::Vectors(v) => {
                 let data = gather(&v.data, v.bands, v.pixels(), index, f32::NAN);

@@ -76,7 +76,10 @@ pub fn reduce(
         return Err(Error::query("codes can't be reduced: they are not values", "leave --codes out"));
     }
     if request.bands.is_some() {
-        return Err(Error::query("a reduction needs all bands", "leave --bands out, and pick columns afterwards"));
+        return Err(Error::query(
+            "a reduction needs all bands",
+            "leave --bands out, and pick columns afterwards",
+        ));
     }
     let periods = dataset.periods(&request.years)?;
     let band_names = dataset.band_names()?;
@@ -126,7 +129,11 @@ pub fn reduce(
                     out.values.extend(vector);
                 }
                 None => {
-                    out.status.push(if plan.is_some() && fold.seen { Status::Nodata } else { Status::Outside });
+                    out.status.push(if plan.is_some() && fold.seen {
+                        Status::Nodata
+                    } else {
+                        Status::Outside
+                    });
                     out.values.extend(std::iter::repeat_n(f32::NAN, depth));
                 }
             }
@@ -143,8 +150,7 @@ pub fn reduce(
     }
     out.provenance.set_sources(sources);
     out.provenance.years = out.periods.iter().copied().flatten().collect();
-    out.provenance.request =
-        serde_json::json!({ "verb": "extract", "reduce": how.name(), "polygons": regions.polygons.len(), "all_touched": all_touched });
+    out.provenance.request = serde_json::json!({ "verb": "extract", "reduce": how.name(), "polygons": regions.polygons.len(), "all_touched": all_touched });
     Ok(out)
 }
 
@@ -177,7 +183,11 @@ impl Fold {
         }
         if self.kept.len() > MAX_KEPT {
             return Err(Error::query(
-                format!("a polygon holds {} pixels; {} needs them all in memory", self.count, self.how.name()),
+                format!(
+                    "a polygon holds {} pixels; {} needs them all in memory",
+                    self.count,
+                    self.how.name()
+                ),
                 "use --reduce mean, or smaller polygons",
             ));
         }
@@ -200,14 +210,18 @@ impl Fold {
                     let (low, high, _) = band.select_nth_unstable_by(mid, f32::total_cmp);
                     let high = f64::from(*high);
                     if self.count.is_multiple_of(2) {
-                        f64::midpoint(f64::from(low.iter().copied().max_by(f32::total_cmp).unwrap_or(f32::NAN)), high)
+                        f64::midpoint(
+                            f64::from(low.iter().copied().max_by(f32::total_cmp).unwrap_or(f32::NAN)),
+                            high,
+                        )
                     } else {
                         high
                     }
                 })
                 .collect(),
             Reduce::Medoid => {
-                let distance = |v: &[f32]| v.iter().zip(&mean).map(|(a, m)| (f64::from(*a) - m).powi(2)).sum::<f64>();
+                let distance =
+                    |v: &[f32]| v.iter().zip(&mean).map(|(a, m)| (f64::from(*a) - m).powi(2)).sum::<f64>();
                 let best = members().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
                 return Some(best.to_vec());
             }
@@ -243,7 +257,11 @@ mod tests {
         assert_eq!(fold(Reduce::Median, &vs[..3], false).unwrap(), [2.0, 0.0]);
         assert_eq!(fold(Reduce::Medoid, &vs, false).unwrap(), [4.0, 1.0]);
         assert_eq!(fold(Reduce::Mean, &[[3.0, 4.0]], true).unwrap(), [0.6, 0.8]);
-        assert_eq!(fold(Reduce::Mean, &[[1.0, 0.0], [-1.0, 0.0]], true), None, "opposite vectors have no mean direction");
+        assert_eq!(
+            fold(Reduce::Mean, &[[1.0, 0.0], [-1.0, 0.0]], true),
+            None,
+            "opposite vectors have no mean direction"
+        );
         assert_eq!(fold(Reduce::Mean, &[], false), None);
     }
 }

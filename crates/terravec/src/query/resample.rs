@@ -143,7 +143,9 @@ pub(crate) fn bilinear(at: &[(f64, f64)], source: &Vectors) -> Weights {
     let mut weights = Weights::default();
     for &(col, row) in at {
         let inside = |c: i64, r: i64| {
-            (c >= 0 && r >= 0 && c < w && r < h).then(|| (r * w + c) as usize).filter(|&i| source.status[i] == Status::Valid)
+            (c >= 0 && r >= 0 && c < w && r < h)
+                .then(|| (r * w + c) as usize)
+                .filter(|&i| source.status[i] == Status::Valid)
         };
         if !(col.is_finite() && row.is_finite()) || inside(col.floor() as i64, row.floor() as i64).is_none() {
             weights.push([]);
@@ -165,11 +167,66 @@ pub(crate) fn bilinear(at: &[(f64, f64)], source: &Vectors) -> Weights {
     weights
 }
 
-/// A rectangle in source pixel coordinates.
+/// A target pixel in source pixel coordinates: its four corners, in order around it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Footprint {
-    pub(crate) col: (f64, f64),
-    pub(crate) row: (f64, f64),
+    pub(crate) corners: [(f64, f64); 4],
+}
+
+impl Footprint {
+    /// Smallest and largest column and row.
+    pub(crate) fn bounds(&self) -> ((f64, f64), (f64, f64)) {
+        let range = |f: fn(&(f64, f64)) -> f64| {
+            self.corners
+                .iter()
+                .map(f)
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
+        };
+        (range(|p| p.0), range(|p| p.1))
+    }
+}
+
+/// A convex polygon cut by lines along the axes (Sutherland and Hodgman 1974). Four corners cut four times have at most
+/// eight.
+#[derive(Debug, Clone, Copy)]
+struct Convex {
+    points: [(f64, f64); 8],
+    n: usize,
+}
+
+impl Convex {
+    /// Keeps the side of a line where `side` is not negative; `side` is linear.
+    fn cut(&self, side: impl Fn((f64, f64)) -> f64) -> Self {
+        let mut out = Self { points: [(0.0, 0.0); 8], n: 0 };
+        let mut push = |p| {
+            if out.n < 8 {
+                out.points[out.n] = p;
+                out.n += 1;
+            }
+        };
+        for i in 0..self.n {
+            let (a, b) = (self.points[i], self.points[(i + 1) % self.n]);
+            let (sa, sb) = (side(a), side(b));
+            if sa >= 0.0 {
+                push(a);
+            }
+            if (sa > 0.0 && sb < 0.0) || (sa < 0.0 && sb > 0.0) {
+                let t = sa / (sa - sb);
+                push((a.0 + t * (b.0 - a.0), a.1 + t * (b.1 - a.1)));
+            }
+        }
+        out
+    }
+
+    fn area(&self) -> f64 {
+        let twice: f64 = (0..self.n)
+            .map(|i| {
+                let (a, b) = (self.points[i], self.points[(i + 1) % self.n]);
+                a.0 * b.1 - b.0 * a.1
+            })
+            .sum();
+        twice.abs() / 2.0
+    }
 }
 
 /// Area weights of the source pixels (of the block `source`, whose upper left pixel is (`col0`, `row0`) in the
@@ -181,21 +238,31 @@ pub(crate) fn area(
     (col0, row0): (i64, i64),
     acc: &mut Accumulator,
 ) -> Weights {
-    let overlap = |i: i64, (lo, hi): (f64, f64)| (hi.min(i as f64 + 1.0) - lo.max(i as f64)).max(0.0);
     let mut weights = Weights::default();
     for (target, footprint) in footprints.iter().enumerate() {
         let Some(fp) = footprint else {
             weights.push([]);
             continue;
         };
-        let cols = (fp.col.0.floor() as i64).max(col0)..(fp.col.1.ceil() as i64).min(col0 + source.width as i64);
-        let rows = (fp.row.0.floor() as i64).max(row0)..(fp.row.1.ceil() as i64).min(row0 + source.height as i64);
+        let (across, down) = fp.bounds();
+        let cols =
+            (across.0.floor() as i64).max(col0)..(across.1.ceil() as i64).min(col0 + source.width as i64);
+        let rows = (down.0.floor() as i64).max(row0)..(down.1.ceil() as i64).min(row0 + source.height as i64);
+        // Coordinates relative to the footprint keep their digits in the areas.
+        let origin = (across.0.floor(), down.0.floor());
+        let mut quad = Convex { points: [(0.0, 0.0); 8], n: 4 };
+        for (p, c) in quad.points.iter_mut().zip(fp.corners) {
+            *p = (c.0 - origin.0, c.1 - origin.1);
+        }
         let mut entries = Vec::new();
         for r in rows {
-            let wr = overlap(r, fp.row);
+            let y = r as f64 - origin.1;
+            let strip = quad.cut(|p| p.1 - y).cut(|p| y + 1.0 - p.1);
             for c in cols.clone() {
-                let weight = wr * overlap(c, fp.col);
-                if weight <= 0.0 {
+                let x = c as f64 - origin.0;
+                let weight = strip.cut(|p| p.0 - x).cut(|p| x + 1.0 - p.0).area();
+                // Slivers from rounding are not the pixel's.
+                if weight <= 1e-9 {
                     continue;
                 }
                 let i = (r - row0) as usize * source.width + (c - col0) as usize;
@@ -238,14 +305,34 @@ mod tests {
     #[test]
     fn average_weighs_by_area() {
         let source = row(&[1.0, 3.0, f32::NAN, 9.0]);
-        let fp = |lo, hi| Some(Footprint { col: (lo, hi), row: (0.0, 1.0) });
+        let fp = |lo, hi| Some(Footprint { corners: [(lo, 0.0), (hi, 0.0), (hi, 1.0), (lo, 1.0)] });
         let mut acc = Accumulator::new(1, 1, 4);
-        let weights = area(&[fp(0.0, 2.0), fp(0.5, 2.5), fp(2.0, 3.0), fp(9.0, 10.0)], &source, (0, 0), &mut acc);
+        let weights =
+            area(&[fp(0.0, 2.0), fp(0.5, 2.5), fp(2.0, 3.0), fp(9.0, 10.0)], &source, (0, 0), &mut acc);
         acc.add(&weights, &source);
         let out = acc.finish();
         assert_eq!(out.data[0], 2.0);
         assert!((out.data[1] - (0.5 + 3.0) / 1.5).abs() < 1e-6);
         assert_eq!(out.status[2..], [Status::Nodata, Status::Outside]);
         assert!(out.data[2].is_nan());
+    }
+
+    #[test]
+    fn a_turned_footprint_weighs_only_what_it_covers() {
+        let source = Vectors {
+            data: (0..9u8).map(f32::from).collect(),
+            status: vec![Status::Valid; 9],
+            bands: 1,
+            height: 3,
+            width: 3,
+        };
+        // A diamond around the middle, touching the middles of the outer edges.
+        let fp = Footprint { corners: [(1.5, 0.0), (3.0, 1.5), (1.5, 3.0), (0.0, 1.5)] };
+        let mut acc = Accumulator::new(1, 1, 1);
+        let weights = area(&[Some(fp)], &source, (0, 0), &mut acc);
+        let total: f32 = weights.of(0).iter().map(|w| w.1).sum();
+        assert!((total - 4.5).abs() < 1e-6, "the area of the diamond");
+        let corner = weights.of(0).iter().find(|w| w.0 == 0).unwrap().1;
+        assert!((corner - 0.125).abs() < 1e-6, "the corner pixel is cut off but for a triangle");
     }
 }

@@ -127,7 +127,8 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
     let request = serde_json::json!({ "verb": "sample", "points": points.lon.len(), "from": points.origin });
     let mut provenance = dataset.provenance(&used, if codes { "codes" } else { "vectors" }, request)?;
     provenance.years = periods.iter().copied().flatten().collect();
-    let band_names = if codes { (0..depth).map(|i| format!("b{i}")).collect() } else { dataset.band_names()? };
+    let band_names =
+        if codes { (0..depth).map(|i| format!("b{i}")).collect() } else { dataset.band_names()? };
     Ok(Sampled { points, periods, status, intervals, values, band_names, provenance })
 }
 
@@ -153,10 +154,12 @@ fn candidates(dataset: &RasterDataset, points: &Points, period: Option<i32>) -> 
         if near.is_empty() {
             continue;
         }
-        let (mut xs, mut ys): (Vec<f64>, Vec<f64>) = near.iter().map(|(i, _)| (points.lon[*i], points.lat[*i])).unzip();
+        let (mut xs, mut ys): (Vec<f64>, Vec<f64>) =
+            near.iter().map(|(i, _)| (points.lon[*i], points.lat[*i])).unzip();
         to.points(&mut xs, &mut ys);
         for (k, (i, tiles)) in near.iter().enumerate() {
-            let own = zone.is_some_and(|(z, _)| z == lattice::utm::zone(points.lon[*i]));
+            let own =
+                zone.is_some_and(|(z, _)| z == lattice::utm::zone(points.lon[*i]));
             for &id in tiles {
                 if let Some((col, row)) = dataset.tiles()[id].grid.pixel_at(xs[k], ys[k]) {
                     found[*i].push((own, id, col, row));

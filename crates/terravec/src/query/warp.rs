@@ -34,7 +34,12 @@ const PIECE: usize = 16 << 20;
 const SPARSE: usize = 16;
 
 /// Makes the pixels of `target`.
-pub(crate) fn chunk(layers: &[Layer<'_>], target: &Grid, recipe: Recipe<'_>, cache: &BlockCache) -> Result<Pixels> {
+pub(crate) fn chunk(
+    layers: &[Layer<'_>],
+    target: &Grid,
+    recipe: Recipe<'_>,
+    cache: &BlockCache,
+) -> Result<Pixels> {
     let (height, width) = (target.height, target.width);
     let mut out = Pixels::empty(recipe.kind, recipe.depth, height, width, Status::Outside);
     let mut sums: Option<Accumulator> = None;
@@ -44,14 +49,23 @@ pub(crate) fn chunk(layers: &[Layer<'_>], target: &Grid, recipe: Recipe<'_>, cac
             break;
         }
         if let Some((col, row)) = layer.anchor.same_lattice(target) {
-            let pixels = layer.read(Span { col, row, width, height }, recipe.bands, recipe.kind, recipe.depth, cache)?;
+            let pixels = layer.read(
+                Span { col, row, width, height },
+                recipe.bands,
+                recipe.kind,
+                recipe.depth,
+                cache,
+            )?;
             out.paste(&pixels, 0, 0);
             continue;
         }
         let to_layer = Transform::new(&target.crs, &layer.anchor.crs)
             .map_err(Error::geo(format!("from {} to {}", target.crs, layer.anchor.crs)))?;
         let inverse = layer.anchor.affine.inverse().ok_or_else(|| {
-            Error::query("the source grid has no extent", "check the georeference of the files with `terravec info`")
+            Error::query(
+                "the source grid has no extent",
+                "check the georeference of the files with `terravec info`",
+            )
         })?;
         let place = |points: Vec<(f64, f64)>| -> Vec<(f64, f64)> {
             let mut out = points;
@@ -74,11 +88,17 @@ pub(crate) fn chunk(layers: &[Layer<'_>], target: &Grid, recipe: Recipe<'_>, cac
                 resampled = true;
                 let at = place(centres(target));
                 if let Some(span) = span_of(&at, 1, layer) {
-                    let Pixels::Vectors(source) = layer.read(span, recipe.bands, recipe.kind, recipe.depth, cache)? else {
+                    let Pixels::Vectors(source) =
+                        layer.read(span, recipe.bands, recipe.kind, recipe.depth, cache)?
+                    else {
                         unreachable!("asked for vectors")
                     };
                     let local = shift(&at, span);
-                    out.paste(&Pixels::Vectors(bilinear(&local, &source).means(&source, height, width)), 0, 0);
+                    out.paste(
+                        &Pixels::Vectors(bilinear(&local, &source).means(&source, height, width)),
+                        0,
+                        0,
+                    );
                 }
             }
             _ => nearest(layer, &place(centres(target)), recipe, &mut out, cache)?,
@@ -112,19 +132,15 @@ fn corners(grid: &Grid) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The rectangle around each target pixel's four corners, in source pixels.
+/// Each target pixel's four corners, in source pixels.
 fn footprints(corners: &[(f64, f64)], width: usize, height: usize) -> Vec<Option<Footprint>> {
     let mut out = Vec::with_capacity(width * height);
     for r in 0..height {
         for c in 0..width {
             let i = r * (width + 1) + c;
-            let four = [corners[i], corners[i + 1], corners[i + width + 1], corners[i + width + 2]];
-            let range = |f: fn(&(f64, f64)) -> f64| {
-                let (lo, hi) = four.iter().map(f).fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
-                (lo, hi)
-            };
-            let finite = four.iter().all(|(x, y)| x.is_finite() && y.is_finite());
-            out.push(finite.then(|| Footprint { col: range(|p| p.0), row: range(|p| p.1) }));
+            let corners = [corners[i], corners[i + 1], corners[i + width + 2], corners[i + width + 1]];
+            let finite = corners.iter().all(|(x, y)| x.is_finite() && y.is_finite());
+            out.push(finite.then_some(Footprint { corners }));
         }
     }
     out
@@ -134,7 +150,8 @@ fn footprints(corners: &[(f64, f64)], width: usize, height: usize) -> Vec<Option
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn span_of(at: &[(f64, f64)], margin: i64, layer: &Layer<'_>) -> Option<Span> {
     let extent = extent(layer)?;
-    let (mut c0, mut r0, mut c1, mut r1) = (f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY);
+    let (mut c0, mut r0, mut c1, mut r1) =
+        (f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY);
     for &(c, r) in at {
         if c.is_finite() && r.is_finite() {
             (c0, c1, r0, r1) = (c0.min(c), c1.max(c), r0.min(r), r1.max(r));
@@ -182,12 +199,22 @@ fn nearest(
         let source = layer.read(span, recipe.bands, recipe.kind, recipe.depth, cache)?;
         let index: Vec<Option<u32>> = at
             .iter()
-            .map(|p| if finite(p) { cell(p).map(|(c, r)| (r as usize * span.width + c as usize) as u32) } else { None })
+            .map(|p| {
+                if finite(p) {
+                    cell(p).map(|(c, r)| (r as usize * span.width + c as usize) as u32)
+                } else {
+                    None
+                }
+            })
             .collect();
         out.paste(&source.gather(&index, height, width), 0, 0);
         return Ok(());
     }
-    let want = if recipe.kind == Kind::Vectors { crate::dataset::reader::Want::Vectors } else { crate::dataset::reader::Want::Codes };
+    let want = if recipe.kind == Kind::Vectors {
+        crate::dataset::reader::Want::Vectors
+    } else {
+        crate::dataset::reader::Want::Codes
+    };
     for (id, place, _) in layer.touching(span) {
         let mut points = Vec::new();
         let mut index: Vec<Option<u32>> = vec![None; at.len()];
@@ -218,8 +245,7 @@ fn average(
     acc: &mut Accumulator,
     cache: &BlockCache,
 ) -> Result<()> {
-    let ends: Vec<(f64, f64)> =
-        footprints.iter().flatten().flat_map(|f| [(f.col.0, f.row.0), (f.col.1, f.row.1)]).collect();
+    let ends: Vec<(f64, f64)> = footprints.iter().flatten().flat_map(|f| f.corners).collect();
     let Some(span) = span_of(&ends, 0, layer) else { return Ok(()) };
     let side = ((PIECE / recipe.depth.max(1)) as f64).sqrt().max(64.0) as usize / 64 * 64;
     for row in (0..span.height).step_by(side) {
@@ -233,7 +259,9 @@ fn average(
             if layer.touching(piece).next().is_none() {
                 continue;
             }
-            let Pixels::Vectors(source) = layer.read(piece, recipe.bands, Kind::Vectors, recipe.depth, cache)? else {
+            let Pixels::Vectors(source) =
+                layer.read(piece, recipe.bands, Kind::Vectors, recipe.depth, cache)?
+            else {
                 unreachable!("asked for vectors")
             };
             let weights = area(footprints, &source, (piece.col, piece.row), acc);

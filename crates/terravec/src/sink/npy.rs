@@ -13,7 +13,12 @@ use crate::query::extract::Extraction;
 use crate::query::pixels::{Kind, Pixels};
 use crate::vectors::Status;
 
-pub(super) fn write(plan: &Extraction<'_>, path: &Path, force: bool, progress: Progress<'_>) -> Result<Written> {
+pub(super) fn write(
+    plan: &Extraction<'_>,
+    path: &Path,
+    force: bool,
+    progress: Progress<'_>,
+) -> Result<Written> {
     let sidecar = path.with_extension("json");
     check_absent(&sidecar, force)?;
     let dtype = match plan.kind {
@@ -44,7 +49,11 @@ pub(super) fn write(plan: &Extraction<'_>, path: &Path, force: bool, progress: P
                 Pixels::Codes(c, _) => c.samples,
             };
             // Rows of a chunk as wide as the grid are one run in the file.
-            let (runs, run) = if window.width == width { (1, window.height * width) } else { (window.height, window.width) };
+            let (runs, run) = if window.width == width {
+                (1, window.height * width)
+            } else {
+                (window.height, window.width)
+            };
             for b in 0..bands {
                 for r in 0..runs {
                     let from = b * window.height * window.width + r * run;
@@ -98,7 +107,8 @@ fn header(dtype: DType, shape: &[usize]) -> Vec<u8> {
         DType::F64 => "<f8",
     };
     let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
-    let mut dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}", shape.join(", "));
+    let mut dict =
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}", shape.join(", "));
     while (10 + dict.len() + 1) % 64 != 0 {
         dict.push(' ');
     }

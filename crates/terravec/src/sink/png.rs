@@ -17,13 +17,21 @@ use crate::vectors::{Status, Vectors};
 /// More pixels than this in one picture are refused.
 const MAX_PIXELS: usize = 1 << 28;
 
-pub(super) fn write(plan: &Extraction<'_>, period: usize, path: &Path, progress: Progress<'_>) -> Result<u64> {
+pub(super) fn write(
+    plan: &Extraction<'_>,
+    period: usize,
+    path: &Path,
+    progress: Progress<'_>,
+) -> Result<u64> {
     if let Kind::Codes(..) = plan.kind {
         return Err(Error::query("a picture needs values, not codes", "leave --codes out, or write a .tif"));
     }
     let (w, h) = (plan.grid.width, plan.grid.height);
     if w * h > MAX_PIXELS {
-        return Err(Error::query(format!("a picture of {w}×{h} pixels is too large"), "ask for a coarser --resolution"));
+        return Err(Error::query(
+            format!("a picture of {w}×{h} pixels is too large"),
+            "ask for a coarser --resolution",
+        ));
     }
     let chunks = plan.chunks(1);
     let passes = if plan.band_names.len() > 3 { 2 } else { 1 };
@@ -76,10 +84,15 @@ pub(super) fn write(plan: &Extraction<'_>, period: usize, path: &Path, progress:
 fn stretch(plane: &[f32]) -> Vec<u8> {
     let mut sorted: Vec<f32> = plane.iter().copied().filter(|v| !v.is_nan()).collect();
     sorted.sort_unstable_by(f32::total_cmp);
-    let at = |q: f64| sorted.get((q * (sorted.len().saturating_sub(1)) as f64).round() as usize).copied().unwrap_or(0.0);
+    let at = |q: f64| {
+        sorted.get((q * (sorted.len().saturating_sub(1)) as f64).round() as usize).copied().unwrap_or(0.0)
+    };
     let (low, high) = (at(0.02), at(0.98));
     let span = if high > low { high - low } else { 1.0 };
-    plane.iter().map(|v| if v.is_nan() { 0 } else { ((v - low) / span * 255.0).round().clamp(0.0, 255.0) as u8 }).collect()
+    plane
+        .iter()
+        .map(|v| if v.is_nan() { 0 } else { ((v - low) / span * 255.0).round().clamp(0.0, 255.0) as u8 })
+        .collect()
 }
 
 fn save(path: &Path, width: usize, height: usize, rgba: &[u8]) -> Result<()> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use terravec_geo::{Crs, Transform, Window};
-use terravec_io::vector::{TableSpec, write_table};
 use terravec_io::Samples;
+use terravec_io::vector::{TableSpec, write_table};
 
 use super::{Progress, Written, total};
 use crate::error::{Error, Result};
@@ -53,7 +53,12 @@ pub(super) fn write(plan: &Extraction<'_>, path: &Path, progress: Progress<'_>) 
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn chunk(plan: &Extraction<'_>, period: usize, window: Window, to_lonlat: &Transform) -> Result<arrow::array::RecordBatch> {
+fn chunk(
+    plan: &Extraction<'_>,
+    period: usize,
+    window: Window,
+    to_lonlat: &Transform,
+) -> Result<arrow::array::RecordBatch> {
     let pixels = plan.read(period, window)?;
     let index: Vec<usize> =
         pixels.status().iter().enumerate().filter(|(_, s)| **s == Status::Valid).map(|(i, _)| i).collect();

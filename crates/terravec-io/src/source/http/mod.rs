@@ -88,7 +88,7 @@ impl HttpSource {
         // Several threads may ask at once; one request answers them all.
         let _one = self.asking_size.lock().unwrap_or_else(PoisonError::into_inner);
         if self.remote.identity.get().is_none() {
-            let head = self.fetch(vec![0..HEAD])?.pop().unwrap_or_default();
+            let head = self.fetch(std::iter::once(0..HEAD).collect())?.pop().unwrap_or_default();
             // Already set where the server sent the whole file.
             let _ = self.remote.head.set(head);
         }

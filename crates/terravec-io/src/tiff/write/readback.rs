@@ -35,7 +35,7 @@ pub(super) fn read_block(
         .map(|(at, size)| {
             let at = usize::try_from(at).map_err(|e| e.to_string())?;
             let raw = bytes.get(at..at + size as usize).ok_or("the spool is cut short")?;
-            decode_chunk(layout, spec.block, raw)
+            decode_chunk(layout, 0..spec.block, raw)
         })
         .collect::<Result<_, String>>()?;
     let stride = spec.chunk_bands();

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The main job on bundled real data: from a product's files to right vectors in the formats people use.
+# Run by `make demo`, which builds the command first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+TERRAVEC=${TERRAVEC:-terravec}
+OUT=demo-output
+rm -rf "$OUT"
+mkdir -p "$OUT"
+
+step() {
+    printf '\n# %s\n' "$1"
+}
+run() {
+    printf '$ terravec %s\n' "$*"
+    "$TERRAVEC" "$@"
+}
+
+step "The products terravec knows"
+run products
+
+step "What a folder of AlphaEarth tiles holds (real data, Wisconsin 2024, rows stored south first)"
+run info alphaearth=testdata/alphaearth/gcs
+
+step "Vectors at 2,880 labelled points in four regions: the labels stay beside the vectors"
+run sample alphaearth=testdata/alphaearth/labelled \
+    --points testdata/alphaearth/labelled/labelled_points.parquet --year 2024 -o "$OUT/labelled.parquet"
+
+step "One point, printed"
+run sample alphaearth=testdata/alphaearth/wisconsin --points -88.768,44.295 --year 2024
+
+step "A window as a cloud-optimised GeoTIFF and as a picture"
+run extract alphaearth=testdata/alphaearth/gcs --bbox -88.773,44.292,-88.764,44.298 --year 2024 \
+    -o "$OUT/wisconsin.tif"
+run extract alphaearth=testdata/alphaearth/gcs --bbox -88.773,44.292,-88.764,44.298 --year 2024 \
+    -o "$OUT/wisconsin.png"
+
+step "A field's own mean vector (decoded, averaged, back to unit length)"
+run extract alphaearth=testdata/alphaearth/wisconsin --region testdata/regions/wisconsin_field.geojson \
+    --year 2024 --reduce mean -o "$OUT/field.parquet"
+
+step "Written"
+for file in "$OUT"/*; do
+    printf '%8d bytes  %s\n' "$(wc -c <"$file")" "$PWD/$file"
+done
+printf '\nThe AlphaEarth Foundations Satellite Embedding dataset is produced by Google and Google DeepMind.\n'

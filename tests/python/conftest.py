@@ -1,0 +1,94 @@
+"""The command under test, and the product trees built once for all tests."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import fixtures
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTDATA = ROOT / "testdata"
+
+
+def find_binary():
+    named = os.environ.get("TERRAVEC_BIN")
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    return Path(named) if named else target / "debug" / "terravec"
+
+
+class Cli:
+    """Runs `terravec` and keeps what it said."""
+
+    def __init__(self, binary, home):
+        self.binary = binary
+        self.env = os.environ | {
+            "HOME": str(home),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "NO_COLOR": "1",
+            "COLUMNS": "100",
+        }
+
+    def start(self, *args, **kwargs):
+        return subprocess.Popen([self.binary, *map(str, args)], env=self.env, text=True, **kwargs)
+
+    def raw(self, *args, cwd=None):
+        return subprocess.run(
+            [self.binary, *map(str, args)],
+            env=self.env,
+            cwd=cwd,
+            text=True,
+            capture_output=True,
+            timeout=120,
+        )
+
+    def __call__(self, *args, cwd=None):
+        """Run and insist on success."""
+        done = self.raw(*args, cwd=cwd)
+        assert done.returncode == 0, f"terravec {' '.join(map(str, args))}\n{done.stderr}"
+        return done
+
+    def json(self, *args):
+        return json.loads(self(*args, "--json").stdout)
+
+    def fails(self, code, *args):
+        """Run and insist on this exit status and an error a person can use; returns what stderr said."""
+        done = self.raw(*args)
+        assert done.returncode == code, f"exit {done.returncode}, wanted {code}\n{done.stdout}\n{done.stderr}"
+        assert "panicked" not in done.stderr
+        assert "error:" in done.stderr
+        return done.stderr
+
+    def table(self, *args, out):
+        """`sample` into a GeoParquet file, read back."""
+        self("sample", *args, "-o", out)
+        return pq.read_table(out)
+
+
+@pytest.fixture(scope="session")
+def terravec(tmp_path_factory):
+    binary = find_binary()
+    if not binary.exists():
+        pytest.fail(f"{binary} is not built: run `cargo build -p terravec-cli` or set TERRAVEC_BIN")
+    return Cli(binary, tmp_path_factory.mktemp("home"))
+
+
+def tree(kind, name):
+    @pytest.fixture(scope="session", name=name)
+    def build(tmp_path_factory):
+        return kind(tmp_path_factory.mktemp(name))
+
+    return build
+
+
+seam = tree(fixtures.AlphaEarthSeam, "seam")
+big = tree(fixtures.BigAlphaEarth, "big")
+tessera = tree(fixtures.Tessera, "tessera")
+presto = tree(fixtures.Presto, "presto")
+esd = tree(fixtures.Esd, "esd")
+copernicus = tree(fixtures.CopernicusEmbed, "copernicus")
+whole_earth = tree(fixtures.WholeEarth, "whole_earth")
+majortom = tree(fixtures.MajorTomAlphaEarth, "majortom")
+olmoearth = tree(fixtures.OlmoEarth, "olmoearth")
