@@ -128,10 +128,13 @@ def relu(x):
 # --- features --------------------------------------------------------------------------------------------------
 
 
-def equal_earth(lon, lat):
+ROOT3 = math.sqrt(3)
+
+
+def equal_earth(lon, lat, root3=ROOT3):
     a1, a2, a3, a4 = 1.340264, -0.081106, 0.000893, 0.003796
-    t = np.arcsin(np.sqrt(3) / 2 * np.sin(np.radians(lat)))
-    x = 2 * np.sqrt(3) * np.radians(lon) * np.cos(t)
+    t = np.arcsin(root3 / 2 * np.sin(np.radians(lat)))
+    x = 2 * root3 * np.radians(lon) * np.cos(t)
     x = x / (3 * (9 * a4 * t**8 + 7 * a3 * t**6 + 3 * a2 * t**2 + a1))
     y = a4 * t**9 + a3 * t**7 + a2 * t**3 + a1 * t
     return np.stack([x, y], axis=1) * 66.50336 / 180
@@ -200,10 +203,11 @@ def geoclip_weights(rng, prefix="", scales=(1, 16, 256), frequencies=32, hidden=
 
 
 def geoclip(arrays, lon, lat, prefix=""):
+    place = equal_earth(lon, lat, float(np.float32(ROOT3)))
     total, i = 0, 0
     while f"{prefix}LocEnc{i}.capsule.0.b" in arrays:
         name = f"{prefix}LocEnc{i}"
-        phase = 2 * np.pi * equal_earth(lon, lat) @ arrays[f"{name}.capsule.0.b"].astype(float).T
+        phase = 2 * np.pi * place @ arrays[f"{name}.capsule.0.b"].astype(float).T
         x = np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
         for layer in (1, 3, 5):
             x = relu(apply(arrays, f"{name}.capsule.{layer}", x))

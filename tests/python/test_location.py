@@ -100,8 +100,7 @@ def test_geoclip_with_its_published_weights(encode, geoclip_weights, precision):
     lat, lon = np.load(TESTDATA / "geoclip_latlon.npy").T
     expected = np.load(TESTDATA / "geoclip_embeddings.npy")
     got = encode("geoclip", geoclip_weights, lon, lat, "--precision", precision)
-    # The package multiplies with a √3 rounded to float32 even in double precision.
-    close(got, expected, 5e-6)
+    close(got, expected, {"single": 1e-6, "double": 2e-8}[precision])
 
 
 def test_geoclip_equals_what_its_package_prints(encode, geoclip_weights):

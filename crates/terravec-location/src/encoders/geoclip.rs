@@ -4,13 +4,14 @@
 //! Layout from PyPI `geoclip` 1.3.0 (MIT): `LocEnc{i}.capsule.0.b` holds the frequencies B of scale i, its features are
 //! [cos 2πBv, sin 2πBv]; `capsule.1`, `.3`, `.5` are linear layers with ReLU, `head.0` is linear. The scales themselves
 //! (σ = 2⁰, 2⁴, 2⁸) are only in B. The reference projects in float32; with |B| up to 1000 that rounding moves its
-//! vectors by about 10⁻³. Here coordinates and phases are float64 in either precision.
+//! vectors by up to 10⁻³. Here coordinates and phases are float64 in either precision. The √3 of the projection is the one
+//! rounded to float32, which the reference uses in float64 too: with it, both agree to 10⁻⁸.
 
 use std::f64::consts::TAU;
 
 use crate::dense::Dense;
 use crate::error::LocationError;
-use crate::features::equal_earth;
+use crate::features::equal_earth_by;
 use crate::model::{Model, Places, Scratch, room};
 use crate::real::Real;
 use crate::weights::Weights;
@@ -63,11 +64,12 @@ impl<T: Real> Model<T> for GeoClip<T> {
 
     fn encode(&self, places: Places<'_>, scratch: &mut Scratch<T>, out: &mut [T]) {
         let Scratch { a, b, c } = scratch;
+        let root3 = f64::from(3f32.sqrt());
         out.fill(T::default());
         for capsule in &self.capsules {
             let n = capsule.frequencies.len();
             for ((lon, lat), row) in places.iter().zip(room(a, places.len() * n).chunks_exact_mut(n)) {
-                let (x, y) = equal_earth(lon, lat);
+                let (x, y) = equal_earth_by(root3, lon, lat);
                 let (cosines, sines) = row.split_at_mut(n / 2);
                 let features = cosines.iter_mut().zip(sines);
                 for ((cosine, sine), f) in features.zip(capsule.frequencies.chunks_exact(2)) {

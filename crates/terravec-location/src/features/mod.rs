@@ -12,9 +12,13 @@ pub use harmonics::{Harmonics, HarmonicsKind};
 /// of PyPI `geoclip` 1.3.0 (`geoclip/model/location_encoder.py`).
 #[must_use]
 pub fn equal_earth(lon: f64, lat: f64) -> (f64, f64) {
+    equal_earth_by(3f64.sqrt(), lon, lat)
+}
+
+/// The same with a given √3.
+pub(crate) fn equal_earth_by(root3: f64, lon: f64, lat: f64) -> (f64, f64) {
     const A: [f64; 4] = [1.340_264, -0.081_106, 0.000_893, 0.003_796];
     const SCALE: f64 = 66.503_36 / 180.0;
-    let root3 = 3f64.sqrt();
     let theta = (root3 / 2.0 * lat.to_radians().sin()).asin();
     let t2 = theta * theta;
     let t6 = t2 * t2 * t2;
