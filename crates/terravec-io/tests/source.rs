@@ -1,5 +1,7 @@
 //! Sources against a real server that misbehaves: the right bytes, or a clear error in a bounded time.
 
+#![allow(clippy::single_range_in_vec_init)] // one range to read is meant
+
 use std::ops::Range;
 use std::time::{Duration, Instant};
 

@@ -87,7 +87,7 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
                 if status[*line * periods.len() + p] == Status::Valid {
                     return false;
                 }
-                let (tile, col, row) = tiles.pop().expect("points without tiles are not kept");
+                let Some((tile, col, row)) = tiles.pop() else { return false };
                 by_tile.entry(tile).or_default().push(Hit { row, col, line: *line });
                 !tiles.is_empty()
             });
