@@ -15,7 +15,7 @@ def blocks():
             yield pytest.param(block, id=f"{page.name}-{i}")
 
 
-@pytest.mark.parametrize("block", blocks())
+@pytest.mark.parametrize("block", list(blocks()))
 def test_the_page_shows_what_happens(terravec, tmp_path, block):
     (tmp_path / "testdata").symlink_to(TESTDATA)
     for part in block.strip().split("$ terravec ")[1:]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import location_reference as ref
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -415,3 +416,22 @@ def test_a_wheel_is_not_weights(encode, tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x/__init__.py", "")
     assert "data.pkl" in encode("geoclip", path, [0], [0], fails=True)
+
+
+def test_the_command_samples_an_encoder_like_any_dataset(terravec, tmp_path, geoclip_weights):
+    points = tmp_path / "p.csv"
+    points.write_text("lon,lat,city\n2.3522,48.8566,Paris\n151.2093,-33.8688,Sydney\n,,nowhere\n")
+    out = tmp_path / "o.parquet"
+    terravec("sample", f"geoclip={geoclip_weights}", "--points", points, "-o", out)
+    table = pq.read_table(out)
+    assert table["city"].to_pylist() == ["Paris", "Sydney", "nowhere"]
+    assert table["status"].to_pylist() == ["valid", "valid", "outside"]
+    assert table["time_start"].null_count == 3, "an encoder without time gives none"
+    paris = np.array(table["embedding"][0].as_py())
+    assert abs(np.linalg.norm(paris) - 0.24007596) < 1e-4
+    assert np.allclose(paris[:5], [-0.013069, 0.007399, -0.006526, 0.007471, 0.001372], atol=1e-5)
+    assert table["embedding"][2].as_py() is None
+    said = terravec.fails(1, "sample", "geoclip", "--points", "2,48")
+    assert "weights" in said and "geoclip=WEIGHTS" in said
+    assert "--year" in terravec.fails(1, "sample", f"geoclip={geoclip_weights}", "--points", "2,48", "--year", 2024)
+    terravec.fails(2, "sample", f"geoclip={geoclip_weights}", "--points", "2,48", "--codes")

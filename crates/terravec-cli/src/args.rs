@@ -121,6 +121,9 @@ pub(crate) struct Sample {
     /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
     #[arg(long)]
     pub(crate) year: Option<String>,
+    /// Month (1 to 12), for location encoders of the seasons.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=12))]
+    pub(crate) month: Option<u8>,
     /// The stored codes instead of decoded vectors.
     #[arg(long)]
     pub(crate) codes: bool,

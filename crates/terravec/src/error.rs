@@ -6,6 +6,7 @@ use terravec_geo::GeoError;
 use terravec_io::source::SourceError;
 use terravec_io::tiff::{CogError, TiffError};
 use terravec_io::vector::VectorError;
+use terravec_location::LocationError;
 
 use crate::catalog::CatalogError;
 use crate::codec::CodecError;
@@ -26,6 +27,9 @@ pub enum Error {
     /// A COG could not be written.
     #[error(transparent)]
     Cog(#[from] CogError),
+    /// A location encoder can't be opened or run.
+    #[error(transparent)]
+    Location(#[from] LocationError),
     /// A table of points, regions or samples could not be read or written.
     #[error(transparent)]
     Vector(#[from] VectorError),
@@ -110,6 +114,7 @@ impl Error {
                 Some("name a CRS as EPSG:n, and check that the place lies where it is valid".into())
             }
             Self::Codec { .. } | Self::Arrow(_) => None,
+            Self::Location(_) => Some("give the encoder the weights it was published with".into()),
             Self::Catalog(e) => e.help(),
             Self::Source(e) => e.help().map(ToString::to_string),
             Self::Tiff(e) => e.help().map(ToString::to_string),

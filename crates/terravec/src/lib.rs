@@ -18,6 +18,7 @@ pub mod catalog;
 pub mod codec;
 pub mod dataset;
 mod error;
+mod location;
 mod pca;
 mod provenance;
 pub mod query;
@@ -28,6 +29,7 @@ mod vectors;
 
 pub use dataset::{OpenOptions, RasterDataset, open};
 pub use error::{Error, Result};
+pub use location::LocationDataset;
 pub use provenance::Provenance;
 pub use query::extract::{Area, Extraction, Request};
 pub use query::pixels::Pixels;

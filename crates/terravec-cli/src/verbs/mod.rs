@@ -34,10 +34,14 @@ fn catalog(cli: &Cli) -> Result<Catalog, Failure> {
     Ok(catalog)
 }
 
-fn dataset(cli: &Cli, spec: &str) -> Result<terravec::RasterDataset, Failure> {
+fn options(cli: &Cli) -> Result<OpenOptions, Failure> {
     let mut options = OpenOptions::new(catalog(cli)?);
     options.cache_dir.clone_from(&cli.cache_dir);
-    Ok(open(spec, &options)?)
+    Ok(options)
+}
+
+fn dataset(cli: &Cli, spec: &str) -> Result<terravec::RasterDataset, Failure> {
+    Ok(open(spec, &options(cli)?)?)
 }
 
 fn years(text: Option<&str>) -> Result<Years, Failure> {

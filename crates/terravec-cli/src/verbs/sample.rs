@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use terravec::sink::check_absent;
-use terravec::{Status, sample, table};
+use terravec::{LocationDataset, Status, open, sample, table};
 use terravec_io::vector::{self, Points, TableSpec, write_table};
 
-use super::{Outcome, dataset, writable, years};
+use super::{Outcome, options, writable, years};
 use crate::args::{Cli, Sample};
 use crate::report::{Failure, print_json};
 
@@ -21,11 +21,23 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
     }
     let points = read_points(&args.points)?;
     let years = years(args.year.as_deref())?;
-    let dataset = dataset(cli, &args.dataset.dataset)?;
     for warning in &points.warnings {
         eprintln!("warning: {warning}");
     }
-    let sampled = sample(&dataset, points, &years, args.codes)?;
+    let options = options(cli)?;
+    let spec = &args.dataset.dataset;
+    let (sampled, covered) = if let Some(encoder) = LocationDataset::open(spec, &options)? {
+        if args.codes {
+            return Err(Failure::usage("a location encoder has no codes", "leave --codes out"));
+        }
+        (encoder.sample(points, &years, args.month)?, "Location encoders cover every place.".to_string())
+    } else {
+        if args.month.is_some() {
+            return Err(Failure::usage("--month is for location encoders of the seasons", "leave it out"));
+        }
+        let dataset = open(spec, &options)?;
+        (sample(&dataset, points, &years, args.codes)?, dataset.covered())
+    };
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for s in &sampled.status {
         *counts.entry(s.name()).or_default() += 1;
@@ -67,7 +79,7 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
         attribution(&provenance);
     }
     if none {
-        eprintln!("warning: no point has a vector. {}", dataset.covered());
+        eprintln!("warning: no point has a vector. {covered}");
     }
     Ok(())
 }
