@@ -30,9 +30,9 @@ step "One point, printed"
 run sample alphaearth=testdata/alphaearth/wisconsin --points -88.768,44.295 --year 2024
 
 step "A window as a cloud-optimised GeoTIFF and as a picture"
-run extract alphaearth=testdata/alphaearth/gcs --bbox -88.773,44.292,-88.764,44.298 --year 2024 \
+run extract alphaearth=testdata/alphaearth/gcs --bbox -88.7747,44.2903,-88.7627,44.2989 --year 2024 \
     -o "$OUT/wisconsin.tif"
-run extract alphaearth=testdata/alphaearth/gcs --bbox -88.773,44.292,-88.764,44.298 --year 2024 \
+run extract alphaearth=testdata/alphaearth/gcs --bbox -88.7747,44.2903,-88.7627,44.2989 --year 2024 \
     -o "$OUT/wisconsin.png"
 
 step "A field's own mean vector (decoded, averaged, back to unit length)"

@@ -4,6 +4,7 @@ Nothing here knows how terravec does it: each rule comes from a product's own pu
 arithmetic. Arrays are (band, y, x), rows north first, missing pixels NaN in every band.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,12 +42,22 @@ class Raster:
     grid: Grid
 
 
+@functools.cache
+def transformer(source, target):
+    return Transformer.from_crs(source, target, always_xy=True)
+
+
+def move(source, target, x, y):
+    """Coordinates from one CRS to another by PROJ, x (or longitude) first whatever the authority says."""
+    return transformer(str(source), str(target)).transform(x, y)
+
+
 def to_lonlat(crs, x, y):
-    return Transformer.from_crs(crs, "OGC:CRS84", always_xy=True).transform(x, y)
+    return move(crs, "OGC:CRS84", x, y)
 
 
 def from_lonlat(crs, lon, lat):
-    return Transformer.from_crs("OGC:CRS84", crs, always_xy=True).transform(lon, lat)
+    return move("OGC:CRS84", crs, lon, lat)
 
 
 # --- decode rules -------------------------------------------------------------------------------------------
@@ -132,7 +143,7 @@ def window(raster, grid):
 def pixel_coordinates(raster, grid):
     """Where `grid`'s centres fall in `raster`, in pixels from its corner."""
     x, y = grid.centers()
-    x, y = Transformer.from_crs(grid.crs, raster.grid.crs, always_xy=True).transform(x, y)
+    x, y = move(grid.crs, raster.grid.crs, x, y)
     return ~raster.grid.transform @ (x, y)
 
 

@@ -1,9 +1,12 @@
 """The command as people meet it: help, exit status, errors, coverage, and what a broken run leaves behind."""
 
+import contextlib
 import json
+import os
 import signal
 import struct
 import time
+from pathlib import Path
 
 import numpy as np
 import products
@@ -224,18 +227,29 @@ def test_the_tile_index_notices_new_files(terravec, tmp_path, seam):
 # --- interruption -------------------------------------------------------------------------------------------
 
 
+def writes_into(process, folder):
+    """Has the process a file of the folder open, be it one without a name yet?"""
+    if any(folder.iterdir()):
+        return True
+    for link in Path(f"/proc/{process.pid}/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(link).startswith(str(folder)):
+                return True
+    return False
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_leaves_no_partial_file(terravec, tmp_path, big, how):
     out = tmp_path / "big.tif"
     args = ["extract", f"{products.ALPHAEARTH}={big.root}", "--bbox", ",".join(map(str, big.bbox))]
     args += ["--crs", "EPSG:3035", "--resolution", 2, "--resampling", "bilinear", "-o", out]
     run = terravec.start(*args)
-    for _ in range(400):
-        if list(tmp_path.iterdir()) or run.poll() is not None:
+    for _ in range(1000):
+        if run.poll() is not None or writes_into(run, tmp_path):
             break
         time.sleep(0.01)
+    time.sleep(0.2)
     assert run.poll() is None, "the run ended before it could be interrupted"
-    time.sleep(0.1)
     run.send_signal(how)
     assert run.wait(timeout=20) != 0
     assert not out.exists()

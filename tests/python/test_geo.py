@@ -206,7 +206,10 @@ def test_generic_projections_by_parameters(transform_points, describe, tmp_path)
         lon = rng.uniform(-20, 20, 200) + (crs.to_dict().get("lon_0") or 0)
         lat = rng.uniform(1, 60, 200)
         want = np.column_stack(pyproj.Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True).transform(lon, lat))
-        for text in (crs.to_wkt(), crs.to_json(), crs.to_wkt(WktVersion.WKT1_GDAL)):
+        texts = [crs.to_wkt(), crs.to_json()]
+        if "eqearth" not in string:  # GDAL's WKT1 has no word for it
+            texts.append(crs.to_wkt(WktVersion.WKT1_GDAL))
+        for text in texts:
             quoted = '"' + text.replace('"', '""').replace("\n", "") + '"'
             got = transform_points([("OGC:CRS84", quoted, x, y) for x, y in zip(lon, lat)])
             assert np.abs(got - want).max() < CENTIMETRE, string
@@ -273,8 +276,19 @@ def task(affine, width, height, shape, all_touched):
 
 
 def rasterio_mask(affine, width, height, shape, all_touched):
-    return rasterio.features.rasterize([(mapping(shape), 1)], out_shape=(height, width), transform=affine, dtype="uint8",
-                                       all_touched=all_touched).astype(bool)
+    """GDAL's mask, burnt on a grid that holds the whole shape and cut out of it.
+
+    On smaller grids GDAL 3.10 clips outlines wrongly and sets pixels at the other end of the next row.
+    """
+    west, south, east, north = shape.bounds
+    cols, rows = zip(~affine * (west, north), ~affine * (east, south))
+    left, right = max(0, 2 - int(np.floor(cols[0]))), max(0, int(np.ceil(cols[1])) + 2 - width)
+    top, bottom = max(0, 2 - int(np.floor(rows[0]))), max(0, int(np.ceil(rows[1])) + 2 - height)
+    burnt = rasterio.features.rasterize(
+        [(mapping(shape), 1)], out_shape=(top + height + bottom, left + width + right),
+        transform=affine * Affine.translation(-left, -top), dtype="uint8", all_touched=all_touched,
+    )
+    return burnt[top:top + height, left:left + width].astype(bool)
 
 
 def compare(burn, cases):
@@ -298,19 +312,24 @@ def test_masks_equal_rasterio(burn, all_touched):
 
 @pytest.mark.parametrize("all_touched", [False, True])
 def test_masks_equal_rasterio_where_vertices_lie_on_the_grid(burn, all_touched):
-    """Ties: vertices on pixel corners, edges and centres; both ring directions."""
+    """Ties: vertices on pixel corners, edges and centres; both ring directions; rings that cross themselves.
+
+    Outlines stay on the raster: where they leave it, ties depend on rounding at the clipped end.
+    """
     rng = np.random.default_rng(23)
     cases = []
     for _ in range(1500):
         n = int(rng.integers(3, 9))
         step = float(rng.choice([1.0, 0.5]))
-        points = rng.integers(-3, 24, (n, 2)) * step
+        low, high = ([0, 0], [int(15 / step) + 1, int(12 / step) + 1]) if all_touched else ([-3, -3], [24, 24])
+        points = rng.integers(low, high, (n, 2)) * step
         polygon = Polygon(points)
         box = rng.random() < 0.3
         if box:
             (x0, y0), (x1, y1) = points[:2]
             polygon = Polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-        cases.append((Affine(1, 0, 0, 0, -1, 12), 15, 12, MultiPolygon([polygon]), all_touched))
+        if polygon.area > 0:
+            cases.append((Affine(1, 0, 0, 0, -1, 12), 15, 12, MultiPolygon([polygon]), all_touched))
     compare(burn, cases)
 
 

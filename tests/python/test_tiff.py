@@ -17,7 +17,9 @@ TYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "floa
 
 
 def dump(tmp_path, path, *args):
-    target = os.environ.get("TERRAVEC_TARGET", Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug")
+    target = os.environ.get(
+        "TERRAVEC_TARGET", Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+    )
     out = tmp_path / "dump.bin"
     done = subprocess.run(
         [Path(target) / "examples" / "tiff_dump", path, out, *map(str, args)], capture_output=True, text=True
@@ -65,10 +67,14 @@ def test_every_layout(tmp_path, dtype, compress, interleave, tiled):
     predictors = [1] if compress in ("none", "packbits") else [1, 2]
     if dtype.startswith("float") and len(predictors) > 1:
         predictors = [1, 2, 3] if dtype == "float32" else [1, 3]
-    blocks = {"tiled": True, "blockxsize": 32, "blockysize": 16} if tiled else {"tiled": False, "blockysize": 7}
+    blocks = (
+        {"tiled": True, "blockxsize": 32, "blockysize": 16} if tiled else {"tiled": False, "blockysize": 7}
+    )
     for predictor in predictors:
         extra = {} if len(predictors) == 1 else {"predictor": predictor}
-        path = write(tmp_path / f"{predictor}.tif", array, compress=compress, interleave=interleave, **blocks, **extra)
+        path = write(
+            tmp_path / f"{predictor}.tif", array, compress=compress, interleave=interleave, **blocks, **extra
+        )
         facts = check(tmp_path, path, array)
         assert facts["interleave"] == interleave and facts["compression"] == compress
 
@@ -123,7 +129,15 @@ def test_pixel_is_point_moves_the_corner(tmp_path):
     array = values("int16", 1, 10, 10)
     path = tmp_path / "p.tif"
     with rasterio.open(
-        path, "w", driver="GTiff", count=1, height=10, width=10, dtype="int16", crs="EPSG:32631", transform=NORTH_UP
+        path,
+        "w",
+        driver="GTiff",
+        count=1,
+        height=10,
+        width=10,
+        dtype="int16",
+        crs="EPSG:32631",
+        transform=NORTH_UP,
     ) as dst:
         dst.update_tags(AREA_OR_POINT="Point")
         dst.write(array)

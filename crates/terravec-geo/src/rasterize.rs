@@ -7,8 +7,10 @@
 use crate::Grid;
 use geo_types::{LineString, MultiPolygon, Polygon};
 
-/// Lines nearer than this to a pixel edge run along it and touch neither side, in pixels (GDAL's constant).
-const ALONG_EDGE: f64 = 0.01;
+/// Lines nearer than this to a pixel edge run along it and touch neither side, in pixels (as GDAL 3.10 behaves).
+const ALONG_EDGE: f64 = 1e-4;
+/// Lines that deviate less than this from upright or level count as such, in pixels (GDAL's constant).
+const STRAIGHT: f64 = 0.01;
 
 /// The pixels of `grid` inside the polygons (given in the grid's CRS), row by row from the north-west.
 ///
@@ -50,11 +52,25 @@ fn rings_in_pixels(grid: &Grid, polygon: &Polygon<f64>) -> Vec<Ring> {
     // The same order of operations as GDAL's inverse geotransform, so that ties fall alike.
     let (x0, dx, y0, dy) = (-t.c / t.a, 1.0 / t.a, -t.f / t.e, 1.0 / t.e);
     let ring = |line: &LineString<f64>| -> Ring {
-        // GDAL walks rings backwards; the direction decides ties on horizontal edges.
-        let points = line.coords().rev().map(|p| (x0 + p.x * dx, y0 + p.y * dy));
-        points.filter(|p| p.0.is_finite() && p.1.is_finite()).collect()
+        let finite = line.coords().filter(|p| p.x.is_finite() && p.y.is_finite());
+        let points: Ring = finite.map(|p| (x0 + p.x * dx, y0 + p.y * dy)).collect();
+        if clockwise(&points) { points } else { points.into_iter().rev().collect() }
     };
     std::iter::once(polygon.exterior()).chain(polygon.interiors()).map(ring).filter(|r| r.len() > 2).collect()
+}
+
+/// Direction of a closed ring in pixels (y down), judged at its lowest, rightmost vertex: what decides the ties of
+/// horizontal edges, also for rings that cross themselves.
+fn clockwise(ring: &[(f64, f64)]) -> bool {
+    let n = ring.len().saturating_sub(1);
+    let lower = |a: &(f64, f64), b: &(f64, f64)| a.1.total_cmp(&b.1).then(a.0.total_cmp(&b.0));
+    let Some(v) = (0..n).max_by(|i, j| lower(&ring[*i], &ring[*j])) else { return true };
+    let (before, at, after) = (ring[(v + n - 1) % n], ring[v], ring[(v + 1) % n]);
+    let turn = (before.0 - at.0) * (after.1 - at.1) - (after.0 - at.0) * (before.1 - at.1);
+    if turn != 0.0 {
+        return turn < 0.0;
+    }
+    ring.windows(2).map(|p| p[0].0 * p[1].1 - p[1].0 * p[0].1).sum::<f64>() > 0.0
 }
 
 struct Canvas {
@@ -163,13 +179,13 @@ impl Canvas {
             if off(a.0, b.0, width) || off(a.1, b.1, height) {
                 continue;
             }
-            if a.0.floor() == b.0.floor() || b.0 - a.0 < ALONG_EDGE {
+            if a.0.floor() == b.0.floor() || b.0 - a.0 < STRAIGHT {
                 if !(along_edge(a.0) && along_edge(b.0)) {
                     for row in steps(a.1.min(b.1), a.1.max(b.1), height) {
                         self.set(row, b.0.floor());
                     }
                 }
-            } else if a.1.floor() == b.1.floor() || (a.1 - b.1).abs() < ALONG_EDGE {
+            } else if a.1.floor() == b.1.floor() || (a.1 - b.1).abs() < STRAIGHT {
                 if !(along_edge(a.1) && along_edge(b.1)) {
                     for col in steps(a.0, b.0, width) {
                         self.set(a.1.floor(), col);

@@ -1,5 +1,7 @@
 //! Sources against a real server that misbehaves: the right bytes, or a clear error in a bounded time.
 
+#![allow(clippy::single_range_in_vec_init)] // one range to read is meant
+
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -36,7 +38,10 @@ impl Site {
     fn check(&self, source: &dyn Source, ranges: &[Range<u64>]) -> Result<(), SourceError> {
         let read = source.read_ranges(ranges)?;
         for (range, bytes) in ranges.iter().zip(&read) {
-            assert!(bytes[..] == self.bytes[range.start as usize..range.end as usize], "wrong bytes for {range:?}");
+            assert!(
+                bytes[..] == self.bytes[range.start as usize..range.end as usize],
+                "wrong bytes for {range:?}"
+            );
         }
         assert_eq!(read.len(), ranges.len());
         Ok(())
@@ -150,5 +155,8 @@ fn ranges_beyond_the_end_are_errors() {
     assert!(open(site._dir.path().join("missing.bin").to_str().unwrap()).and_then(|s| s.len()).is_err());
     assert!(open("gopher://host/file").is_err());
     let listed = list(site._dir.path().to_str().unwrap()).unwrap();
-    assert_eq!(listed.iter().map(|e| (e.path.as_str(), e.size)).collect::<Vec<_>>(), [("object.bin", SIZE as u64)]);
+    assert_eq!(
+        listed.iter().map(|e| (e.path.as_str(), e.size)).collect::<Vec<_>>(),
+        [("object.bin", SIZE as u64)]
+    );
 }

@@ -50,7 +50,7 @@ impl Provenance {
     /// As compact JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("provenance is plain data")
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Sets the source list, sorted, at most [`MAX_SOURCES`] long.

@@ -111,8 +111,8 @@ impl Vectors {
                 *v *= s;
             }
         }
-        for i in 0..n {
-            if self.status[i] == Status::Valid && squares[i] == 0.0 {
+        for (i, square) in squares.into_iter().enumerate() {
+            if self.status[i] == Status::Valid && square == 0.0 {
                 self.clear(i, Status::Nodata);
             }
         }

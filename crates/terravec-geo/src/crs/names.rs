@@ -207,7 +207,7 @@ impl Raw {
             {
                 Method::EquidistantCylindrical
             }
-            "behrmann" if lat_1.is_none() => {
+            "behrmann" if lat_1.is_none_or(|v| v == 30.0) => {
                 n.lat_1 = 30.0;
                 Method::CylindricalEqualArea
             }

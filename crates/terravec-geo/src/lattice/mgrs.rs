@@ -168,7 +168,9 @@ mod tests {
         }
         assert_eq!(Square::parse("31UDQ").unwrap().bounds(), BBox::new(4e5, 5.4e6, 5e5, 5.5e6));
         assert_eq!(Square::parse("T2VMN").unwrap(), Square::parse("02VMN").unwrap());
-        assert_eq!(Square::parse("21MNT").unwrap().epsg(), 32721);
+        assert_eq!(Square::parse("20MNT").unwrap().epsg(), 32720);
+        // Column N does not occur in zone 21, although such a file name has been published.
+        assert!(Square::parse("21MNT").is_err());
     }
 
     #[test]

@@ -231,7 +231,8 @@ pub struct TableSpec {
     /// The vector.
     #[serde(default)]
     pub vector: Vec<String>,
-    /// For vectors spread over one column per number: the name pattern, as in `bands`.
+    /// For vectors spread over one column per number: the name pattern, as in `bands`. Without a name: the
+    /// `count` columns that come after the others named here.
     pub vector_columns: Option<BandNames>,
     /// The geometry (WKB or native).
     #[serde(default)]
@@ -248,9 +249,14 @@ pub struct TableSpec {
     /// What identifies a row.
     #[serde(default)]
     pub id: Vec<String>,
+    /// The bounding box of a row, a struct of `xmin`, `ymin`, `xmax`, `ymax`.
+    #[serde(default)]
+    pub bbox: Vec<String>,
     /// Keys of a hive-partitioned folder, outermost first.
     #[serde(default)]
     pub partitions: Vec<String>,
+    /// A file that lists the others.
+    pub manifest: Option<String>,
 }
 
 /// Something to cite. At least one field is given.

@@ -1,242 +1,373 @@
-//! The catalog for people: a table, and a page per product.
+//! The catalog for people: a table of products, a page on one, the reference page of the documentation.
+//!
+//! Pure functions to text; facts nobody published show as `?`, facts that do not apply as `–`. For machines,
+//! [`Descriptor`] serialises as it is.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Citation, Descriptor, Form};
+use super::descriptor::{Access, Citation, Descriptor, Form, Host, Variant};
+use super::encoder::{CoordinateOrder, EncoderTime, Precision};
+use super::place::{GridSpec, RowOrder};
+use super::time::{IntervalRule, TimeSpec};
+use super::{BandNames, Catalog, CodecSpec};
 
-/// Width of a page.
 const WIDTH: usize = 100;
+const LABEL: usize = 12;
+const HEADER: [&str; 8] = ["id", "kind", "dim", "dtype", "resolution", "years", "licence", "access"];
+/// Licences are cut here in the table; pages show them whole.
+const LICENCE_WIDTH: usize = 18;
 
-/// The list: a line per product under a header.
+/// One line per product, columns aligned, at most 100 wide with ids of up to 19 letters.
 #[must_use]
 pub fn table(products: &[&Descriptor]) -> String {
-    let header = ["id", "kind", "dim", "dtype", "resolution", "years", "format", "licence", "access"];
-    let mut lines = vec![header.map(str::to_string).to_vec()];
-    lines.extend(products.iter().map(|d| cells(d)));
+    let mut rows = vec![HEADER.map(str::to_owned)];
+    rows.extend(products.iter().map(|d| {
+        let mut row = row(d);
+        row[6] = cut(&row[6], LICENCE_WIDTH);
+        row
+    }));
     let widths: Vec<usize> =
-        (0..header.len()).map(|i| lines.iter().map(|l| l[i].chars().count()).max().unwrap_or(0)).collect();
-    lines
-        .iter()
-        .map(|line| {
-            let padded: Vec<String> = line.iter().zip(&widths).map(|(c, w)| format!("{c:<w$}")).collect();
-            format!("{}\n", padded.join("  ").trim_end())
-        })
-        .collect()
-}
-
-/// The same as a Markdown table, with links to the pages below it.
-#[must_use]
-pub fn markdown_table(products: &[&Descriptor]) -> String {
-    let mut out =
-        "| id | kind | dim | dtype | resolution | years | format | licence | access |\n".to_string();
-    out.push_str("|---|---|---|---|---|---|---|---|---|\n");
-    for d in products {
-        let mut line = cells(d);
-        line[0] = format!("[{0}](#{1})", d.id, d.id.replace('.', ""));
-        let _ = writeln!(out, "| {} |", line.join(" | "));
+        (0..HEADER.len()).map(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        out.push_str(line.trim_end());
+        out.push('\n');
     }
     out
 }
 
-fn cells(d: &Descriptor) -> Vec<String> {
-    let dash = || "–".to_string();
-    let mut dims: Vec<u32> = match d.dimension {
-        Some(n) => vec![n],
-        None => d.variants.iter().filter_map(|v| v.dimension).collect(),
-    };
-    dims.sort_unstable();
-    vec![
+/// Everything about one product, wrapped at 100 columns.
+#[must_use]
+pub fn page(d: &Descriptor) -> String {
+    let mut page = Page(format!("{} · {}\n\n", d.id, d.name));
+    for line in wrap(&d.summary, WIDTH - 2) {
+        let _ = writeln!(page.0, "  {line}");
+    }
+    page.0.push('\n');
+    page.line("kind", format!("{}, stored as {}", d.kind.name(), d.format.name()));
+    page.line("aliases", d.aliases.join(", "));
+    page.line("vector", vector(d));
+    if d.format.form() != Form::Weights {
+        page.lines("decode", &decode(d));
+        page.line("missing", d.missing.map_or_else(|| "?".to_owned(), |rule| rule.to_string()));
+    }
+    page.lines("input", &encoder(d));
+    page.line("resolution", resolution(d));
+    page.lines("grid", &d.grid.as_ref().map(grid).unwrap_or_default());
+    page.lines("files", &files(d));
+    page.line("bands", d.bands.as_ref().map(bands).unwrap_or_default());
+    page.lines("columns", &columns(d));
+    page.lines("time", &d.time.as_ref().map(time).unwrap_or_default());
+    page.line("extent", d.extent.as_ref().map(|extent| extent.text.clone()).unwrap_or_default());
+    page.line("size", d.size.clone().unwrap_or_default());
+    page.lines("model", &model(d));
+    page.lines("variants", &d.variants.iter().map(variant).collect::<Vec<_>>());
+    if let Some(family) = d.family.as_ref().filter(|family| **family != d.id) {
+        page.line("family", format!("{family} (the same vectors in another layout)"));
+    }
+    let licence = d.licence.clone().unwrap_or_else(|| "?".into());
+    page.lines("licence", &[vec![licence], d.licence_note.iter().cloned().collect()].concat());
+    page.line("attribution", d.attribution.clone().unwrap_or_default());
+    page.lines("hosts", &d.hosts.iter().flat_map(host).collect::<Vec<_>>());
+    page.lines("cite", &d.citations.iter().map(citation).collect::<Vec<_>>());
+    page.lines("quirks", &d.quirks.iter().map(|quirk| format!("- {quirk}")).collect::<Vec<_>>());
+    page.line("unknown", d.unknown.join("; "));
+    page.0
+}
+
+/// The reference page of the documentation: the table, then a page per product.
+#[must_use]
+pub fn markdown(catalog: &Catalog) -> String {
+    let mut out = String::from(
+        "# Products\n\nWhat terravec knows of each product, from the descriptors in `catalog/`. Made by a test; edit the \
+         descriptors instead.\nA `?` stands for what nobody has published, `–` for what does not apply, `*` for years \
+         with gaps in space.\n\n",
+    );
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    out += &line(HEADER.iter().map(ToString::to_string).collect());
+    out += &line(vec!["---".into(); HEADER.len()]);
+    for d in catalog.iter() {
+        let mut cells = row(d).map(|cell| cell.replace('|', "\\|").replace('*', "\\*")).to_vec();
+        // GitHub's anchor of a heading drops the dots.
+        cells[0] = format!("[{}](#{})", d.id, d.id.replace('.', ""));
+        out += &line(cells);
+    }
+    for d in catalog.iter() {
+        let _ = write!(out, "\n## {}\n\n```text\n{}```\n", d.id, page(d));
+    }
+    out
+}
+
+fn row(d: &Descriptor) -> [String; 8] {
+    [
         d.id.clone(),
-        d.kind.name().to_string(),
-        match dims.as_slice() {
-            [] => dash(),
-            [one] => one.to_string(),
-            [first, .., last] => format!("{first}…{last}"),
+        d.kind.name().into(),
+        dimension(d),
+        dtype(d),
+        resolution(d),
+        years(d),
+        d.licence.clone().unwrap_or_else(|| "?".into()),
+        match d.access() {
+            Some(Access::Anonymous) => "open".into(),
+            Some(Access::RequesterPays) => "pays".into(),
+            Some(Access::Login) => "login".into(),
+            None => "–".into(),
         },
-        d.dtype.map_or_else(dash, |t| t.name().to_string()),
-        d.resolution.map_or_else(dash, |r| r.to_string()),
-        years(d).unwrap_or_else(dash),
-        d.format.name().to_string(),
-        d.licence.clone().unwrap_or_else(dash),
-        d.access().map_or_else(dash, |a| a.name().to_string()),
     ]
 }
 
-/// `2017–2025`, or the fixed spans.
-fn years(d: &Descriptor) -> Option<String> {
-    let time = d.time.as_ref()?;
-    if let Some([first, last]) = time.years {
-        let star = if time.sparse { "*" } else { "" };
-        return Some(if first == last {
-            format!("{first}{star}")
-        } else {
-            format!("{first}–{last}{star}")
-        });
+fn dimension(d: &Descriptor) -> String {
+    if let Some(dimension) = d.dimension {
+        return dimension.to_string();
     }
-    let spans: Vec<String> = time.intervals.iter().map(|i| format!("{}…{}", i.start, i.end)).collect();
-    (!spans.is_empty()).then(|| spans.join(", "))
+    let dimensions: BTreeSet<u32> = d.variants.iter().filter_map(|v| v.dimension).collect();
+    match (dimensions.first(), dimensions.last()) {
+        (Some(low), Some(high)) if low < high => format!("{low}–{high}"),
+        (Some(only), _) => only.to_string(),
+        _ => "?".into(),
+    }
 }
 
-/// One product in full.
-#[must_use]
-pub fn page(d: &Descriptor) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "{} — {}\n", d.id, d.name);
-    paragraph(&mut out, "", d.summary.trim());
-    out.push('\n');
-    facts(d).into_iter().for_each(|(name, text)| paragraph(&mut out, &name, &text));
-    for (title, list) in [("Quirks", &d.quirks), ("Looked for and not found", &d.unknown)] {
-        if !list.is_empty() {
-            let _ = writeln!(out, "\n{title}");
-            list.iter().for_each(|item| bullet(&mut out, item));
+fn dtype(d: &Descriptor) -> String {
+    let absent = if d.format.form() == Form::Weights { "–" } else { "?" };
+    d.dtype.map_or(absent, |dtype| dtype.name()).into()
+}
+
+fn resolution(d: &Descriptor) -> String {
+    let absent =
+        if matches!(d.format.form(), Form::Raster) || d.kind.name() == "patch" { "?" } else { "–" };
+    d.resolution.map_or_else(|| absent.into(), |resolution| resolution.to_string())
+}
+
+fn years(d: &Descriptor) -> String {
+    let Some(time) = &d.time else { return "–".into() };
+    let from_intervals = || Some([time.intervals.first()?.start.year, time.intervals.last()?.start.year]);
+    match time.years.or_else(from_intervals) {
+        Some([first, last]) => {
+            let gaps = if time.sparse { "*" } else { "" };
+            if first == last { format!("{first}{gaps}") } else { format!("{first}–{last}{gaps}") }
         }
+        None if time.interval == IntervalRule::None => "–".into(),
+        None => "any".into(),
     }
-    out
 }
 
-/// The page as Markdown.
-#[must_use]
-pub fn markdown_page(d: &Descriptor) -> String {
-    let mut out = format!("## {}\n\n**{}.** {}\n\n", d.id, d.name, d.summary.trim());
-    for (name, text) in facts(d) {
-        let _ = writeln!(out, "* **{name}:** {text}");
-    }
-    if !d.quirks.is_empty() {
-        let _ = writeln!(out, "\nQuirks:\n");
-        d.quirks.iter().for_each(|quirk| {
-            let _ = writeln!(out, "* {quirk}");
-        });
-    }
-    if !d.unknown.is_empty() {
-        let _ = writeln!(out, "\nLooked for and not found: {}.", d.unknown.join("; "));
-    }
-    out
-}
-
-/// What is known, as (name, text) in the order people ask.
-fn facts(d: &Descriptor) -> Vec<(String, String)> {
-    let mut out = Vec::new();
-    let mut add = |name: &str, text: Option<String>| {
-        if let Some(text) = text {
-            out.push((name.to_string(), text));
-        }
+fn vector(d: &Descriptor) -> String {
+    let unit = match d.unit_length {
+        Some(true) => "unit length",
+        Some(false) => "not of unit length",
+        None => "length unknown",
     };
-    let numbers = d.dimension.map(|n| format!("{n} numbers"));
-    let length = d.unit_length.map(|u| if u { "of length 1" } else { "not of length 1" }.to_string());
-    let stored = d.dtype.map(|t| format!("stored as {}", t.name()));
-    let vector: Vec<String> = [numbers, length, stored].into_iter().flatten().collect();
-    add("kind", Some(format!("{}, as {}", d.kind.name(), d.format.name())));
-    add("vector", (!vector.is_empty()).then(|| vector.join(", ")));
-    if d.format.form() != Form::Weights {
-        add("decode", Some(d.codec.to_string()));
-    }
-    add("missing", d.missing.map(|m| m.to_string()));
-    add("resolution", d.resolution.map(|r| r.to_string()));
-    add("time", time(d));
-    add("extent", d.extent.as_ref().map(|e| e.text.clone()));
-    add(
-        "grid",
-        d.grid.as_ref().map(|g| {
-            let note = g.note.as_ref().map_or(String::new(), |n| format!(". {n}"));
-            format!("{}; CRS: {}{note}", g.lattice.name(), g.crs)
-        }),
-    );
-    add("files", d.tiles.as_ref().and_then(|t| t.path.clone().or_else(|| t.examples.first().cloned())));
-    if let Some(t) = &d.table {
-        let vector = t
-            .vector_columns
-            .as_ref()
-            .map_or_else(|| t.vector.join(" or "), |c| format!("{} columns", c.count));
-        add(
-            "columns",
-            Some(format!(
-                "vector {vector}; geometry {}",
-                if t.geometry.is_empty() { "–".into() } else { t.geometry.join(" or ") }
-            )),
-        );
-    }
-    if let Some(e) = &d.encoder {
-        add("input", Some(format!("{:?}; {}", e.input, e.scaling)));
-        add("network", e.network.clone());
-    }
-    add(
-        "model",
-        d.model.as_ref().map(|m| {
-            let by = m.publisher.as_ref().map_or(String::new(), |p| format!(", {p}"));
-            let weights = m.weights_licence.as_ref().map_or(String::new(), |l| format!(" (weights {l})"));
-            format!("{}{by}{weights}", m.name)
-        }),
-    );
-    for v in &d.variants {
-        let more: Vec<String> = [
-            v.note.clone(),
-            v.dimension.map(|n| format!("{n} numbers")),
-            v.size.clone(),
-            v.path.clone().map(|p| format!("below {p}/")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let default = if v.default { " (default)" } else { "" };
-        add(
-            "variant",
-            Some(format!("{}@{}{default} {}", d.id, v.id, more.join("; ")).trim_end().to_string()),
-        );
-    }
-    for h in &d.hosts {
-        let note = h.note.as_ref().map_or(String::new(), |n| format!(". {n}"));
-        add("host", Some(format!("{} ({}): {}{note}", h.name, h.access.name(), h.url)));
-    }
-    add("size", d.size.clone());
-    let note = d.licence_note.as_ref().map_or(String::new(), |n| format!(". {n}"));
-    add("licence", d.licence.as_ref().map(|l| format!("{l}{note}")));
-    add("attribution", d.attribution.clone());
-    for c in &d.citations {
-        add("cite", Some(citation(c)));
-    }
-    out
+    let stored = d.dtype.map(|dtype| format!("stored as {}, ", dtype.name())).unwrap_or_default();
+    format!("{} numbers, {stored}{unit}", dimension(d))
 }
 
-fn time(d: &Descriptor) -> Option<String> {
-    let t = d.time.as_ref()?;
-    let sparse = if t.sparse { " (* not every place has every year)" } else { "" };
-    let note = t.note.as_ref().map_or(String::new(), |n| format!("; {n}"));
-    Some(format!("{}{}{sparse}{note}", t.scope.name(), years(d).map_or(String::new(), |y| format!(", {y}"))))
+fn decode(d: &Descriptor) -> Vec<String> {
+    let mut lines = vec![d.codec.to_string()];
+    if let CodecSpec::PerPixelScale { infinite, nan, .. } = &d.codec {
+        lines.push(format!("s = +infinity: {infinite}; s = NaN: {nan}"));
+    }
+    lines
 }
 
-fn citation(c: &Citation) -> String {
-    let arxiv = c.arxiv.as_ref().map(|a| format!("arXiv {a}"));
-    let doi = c.doi.as_ref().map(|d| format!("doi {d}"));
-    [c.title.clone(), arxiv, doi, c.url.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ")
+fn encoder(d: &Descriptor) -> Vec<String> {
+    let Some(encoder) = &d.encoder else { return Vec::new() };
+    let order = match encoder.input {
+        CoordinateOrder::LonLat => "(lon, lat)",
+        CoordinateOrder::LatLon => "(lat, lon)",
+    };
+    let time = match encoder.time {
+        EncoderTime::None => "",
+        EncoderTime::Month => ", month",
+        EncoderTime::OptionalYear => ", year if given",
+    };
+    let precision = match encoder.precision {
+        Some(Precision::Float64) => "; in float64",
+        Some(Precision::Float32) => "; in float32",
+        None => "",
+    };
+    let mut lines = vec![
+        format!("the model takes {order}{time}{precision}; terravec takes (lon, lat) for all"),
+        encoder.scaling.clone(),
+    ];
+    lines.extend(encoder.network.clone());
+    if encoder.dimensions.len() > 1 {
+        let lengths = encoder.dimensions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        lines.push(format!("output of {lengths} numbers"));
+    }
+    lines
 }
 
-/// A name in the margin and text wrapped beside it.
-fn paragraph(out: &mut String, name: &str, text: &str) {
-    let indent = if name.is_empty() { 0 } else { 13 };
-    for (i, line) in wrap(text, WIDTH - indent).iter().enumerate() {
-        let margin = if i == 0 { name } else { "" };
-        let _ = writeln!(out, "{margin:<indent$}{line}");
+fn grid(grid: &GridSpec) -> Vec<String> {
+    let rows = match grid.rows {
+        Some(RowOrder::NorthUp) => "; rows north first",
+        Some(RowOrder::SouthUp) => "; rows SOUTH first",
+        None => "",
+    };
+    let mut lines = vec![format!("{}; CRS: {}{rows}", grid.lattice.name(), grid.crs)];
+    if let Some([width, height]) = grid.shape {
+        lines.push(format!("{width} × {height} pixels"));
+    }
+    lines.extend(grid.note.clone());
+    lines
+}
+
+fn files(d: &Descriptor) -> Vec<String> {
+    let Some(tiles) = &d.tiles else { return Vec::new() };
+    let mut lines: Vec<String> = tiles.path.iter().cloned().collect();
+    lines.extend(tiles.examples.first().map(|example| format!("e.g. {example}")));
+    if !tiles.index.is_empty() {
+        lines.push(format!("index: {}", tiles.index.join(", ")));
+    }
+    lines
+}
+
+fn bands(bands: &BandNames) -> String {
+    let names = bands.names();
+    match (names.first(), names.last()) {
+        (Some(first), Some(last)) if names.len() > 1 => format!("{first} … {last} ({})", bands.count),
+        (Some(only), _) => only.clone(),
+        _ => format!("{}, without names", bands.count),
     }
 }
 
-fn bullet(out: &mut String, text: &str) {
-    for (i, line) in wrap(text, WIDTH - 4).iter().enumerate() {
-        let _ = writeln!(out, "  {} {line}", if i == 0 { "-" } else { " " });
-    }
+fn columns(d: &Descriptor) -> Vec<String> {
+    let Some(table) = &d.table else { return Vec::new() };
+    let spread = table.vector_columns.as_ref().map(|columns| match columns.names().as_slice() {
+        [first, .., last] => vec![format!("{first} … {last}")],
+        _ => vec![format!("{} columns of their own", columns.count)],
+    });
+    let vector = [table.vector.clone(), spread.unwrap_or_default()].concat();
+    let lists = [
+        ("vector", &vector),
+        ("geometry", &table.geometry),
+        ("box", &table.bbox),
+        ("lon", &table.lon),
+        ("lat", &table.lat),
+        ("time", &table.time),
+        ("id", &table.id),
+        ("folders by", &table.partitions),
+    ];
+    let said = lists.iter().filter(|(_, names)| !names.is_empty());
+    let mut lines: Vec<String> =
+        vec![said.map(|(what, n)| format!("{what}: {}", n.join(" | "))).collect::<Vec<_>>().join("; ")];
+    lines.extend(table.manifest.as_ref().map(|manifest| format!("listed in {manifest}")));
+    lines
 }
 
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is always a line");
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_string());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
+fn time(time: &TimeSpec) -> Vec<String> {
+    let span = match time.years {
+        Some([first, last]) if first == last => format!(", {first}"),
+        Some([first, last]) => format!(", {first} to {last}"),
+        None => String::new(),
+    };
+    let interval = match time.interval {
+        IntervalRule::CalendarYear => "; a vector holds for a calendar year".to_owned(),
+        IntervalRule::CalendarMonth => "; a vector holds for a calendar month".to_owned(),
+        IntervalRule::Acquisition => "; each vector has the date of its image".to_owned(),
+        IntervalRule::Fixed => {
+            let spans = time.intervals.iter().map(|i| format!("[{}, {})", i.start, i.end));
+            format!("; {}", spans.collect::<Vec<_>>().join(", "))
+        }
+        IntervalRule::None => String::new(),
+    };
+    let gaps = if time.sparse { "; not every place has every time" } else { "" };
+    let mut lines = vec![format!("{}{span}{interval}{gaps}", time.scope.name())];
+    lines.extend(time.note.clone());
+    lines
+}
+
+fn model(d: &Descriptor) -> Vec<String> {
+    let Some(model) = &d.model else { return Vec::new() };
+    let by = model.publisher.as_ref().map(|publisher| format!(" ({publisher})")).unwrap_or_default();
+    let weights = model.weights_licence.as_ref().map(|l| format!("; weights {l}")).unwrap_or_default();
+    let mut lines = vec![format!("{}{by}{weights}", model.name)];
+    lines.extend(model.weights_url.clone());
+    lines.extend(model.paper.as_ref().map(citation));
+    lines
+}
+
+fn variant(v: &Variant) -> String {
+    let years = v.years.map(|[first, last]| format!("{first}–{last}"));
+    let facts = [
+        v.dimension.map(|n| format!("{n} numbers")),
+        v.dtype.map(|t| t.name().to_owned()),
+        v.path.clone(),
+        v.url.clone(),
+        years,
+        v.rows.map(|n| format!("{n} vectors")),
+        v.size.clone(),
+        v.doi.as_ref().map(|doi| format!("doi:{doi}")),
+    ];
+    let facts = facts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let default = if v.default { " (default)" } else { "" };
+    let parts = [format!("@{}{default}", v.id), facts, v.note.clone().unwrap_or_default()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+fn host(host: &Host) -> Vec<String> {
+    let format = host.format.map(|format| format!(", {}", format.name())).unwrap_or_default();
+    let region = host.region.as_ref().map(|region| format!(", {region}")).unwrap_or_default();
+    let mut lines =
+        vec![format!("{} ({}{format}{region})", host.name, host.access.name()), format!("  {}", host.url)];
+    lines.extend(host.note.as_ref().map(|note| format!("  {note}")));
+    lines
+}
+
+fn citation(citation: &Citation) -> String {
+    let parts = [
+        citation.title.clone(),
+        citation.arxiv.as_ref().map(|n| format!("arXiv:{n}")),
+        citation.doi.as_ref().map(|doi| format!("https://doi.org/{doi}")),
+        citation.url.clone(),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// A page in the making: labels on the left, wrapped text on the right.
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, label: &str, text: String) {
+        self.lines(label, &[text]);
+    }
+
+    /// Leaves out what is empty.
+    fn lines(&mut self, label: &str, texts: &[String]) {
+        let mut label = label;
+        for text in texts.iter().filter(|text| !text.is_empty()) {
+            let mut indent = text.len() - text.trim_start().len();
+            let hang = if text.starts_with("- ") { 2 } else { 0 };
+            for line in wrap(text, WIDTH - LABEL - 2 - indent - hang) {
+                let _ = writeln!(self.0, "  {label:<LABEL$}{:indent$}{line}", "");
+                label = "";
+                indent = indent.max(hang);
             }
-            line.push_str(word);
+        }
+    }
+}
+
+/// Breaks at spaces; a word longer than the width stays whole.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
         }
     }
     lines
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width - 1).chain(['…']).collect()
 }

@@ -86,7 +86,8 @@ impl TimeSpec {
     /// The intervals that a request for this calendar year means; empty where nothing is published.
     ///
     /// Fixed intervals that overlap the year come whole; a calendar year is itself. Products that date each
-    /// row answer with the whole year as the window to select rows by.
+    /// row answer with the whole year as the window to select rows by. A product without `years` is taken to
+    /// have any.
     #[must_use]
     pub fn intervals_for(&self, year: i32) -> Vec<Interval> {
         match self.interval {
@@ -94,7 +95,9 @@ impl TimeSpec {
             IntervalRule::Fixed => {
                 self.intervals.iter().copied().filter(|interval| interval.overlaps_year(year)).collect()
             }
-            _ if self.covers_year(year) => Interval::calendar_year(year).into_iter().collect(),
+            _ if self.years.is_none() || self.covers_year(year) => {
+                Interval::calendar_year(year).into_iter().collect()
+            }
             _ => Vec::new(),
         }
     }

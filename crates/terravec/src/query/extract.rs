@@ -234,7 +234,9 @@ impl<'a> Extraction<'a> {
             Kind::Vectors => f64::NAN,
         };
         match &self.polygons {
-            Some((polygons, all_touched)) => pixels.mask(&rasterize::mask(&target, polygons, *all_touched), fill),
+            Some((polygons, all_touched)) => {
+                pixels.mask(&rasterize::mask(&target, polygons, *all_touched), fill);
+            }
             None => pixels.fill_invalid(fill),
         }
         Ok(pixels)
@@ -297,7 +299,7 @@ fn find_bands(wanted: &[String], names: &[String]) -> Result<Vec<usize>> {
 fn bounds_of(area: &Area) -> Result<Option<LonLatBox>> {
     match area {
         Area::All => Ok(None),
-        Area::Box(b) => Ok(Some(b.clone())),
+        Area::Box(b) => Ok(Some(*b)),
         Area::Regions { regions, .. } => {
             let mut points =
                 regions.polygons.iter().flat_map(|m| m.iter()).flat_map(|p| p.exterior().coords());

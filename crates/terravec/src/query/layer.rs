@@ -58,7 +58,7 @@ impl<'a> Layer<'a> {
             match layers.iter_mut().find_map(|l| Some((l.anchor.same_lattice(&tile.grid)?, l))) {
                 Some((offset, layer)) => layer.tiles.push((id, span(offset))),
                 None => {
-                    layers.push(Self { dataset, anchor: tile.grid.clone(), tiles: vec![(id, span((0, 0)))] })
+                    layers.push(Self { dataset, anchor: tile.grid.clone(), tiles: vec![(id, span((0, 0)))] });
                 }
             }
         }

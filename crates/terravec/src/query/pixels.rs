@@ -83,10 +83,10 @@ impl Pixels {
         let (planes, src_planes) = (height * width, src_height * src_width);
         match (self, src) {
             (Self::Vectors(d), Self::Vectors(s)) => {
-                copy_runs(&mut d.data, &s.data, bands, planes, src_planes, &runs)
+                copy_runs(&mut d.data, &s.data, bands, planes, src_planes, &runs);
             }
             (Self::Codes(d, _), Self::Codes(s, _)) => {
-                same_type(&mut d.samples, &s.samples, CopyJob { bands, planes, src_planes, runs: &runs })
+                same_type(&mut d.samples, &s.samples, CopyJob { bands, planes, src_planes, runs: &runs });
             }
             _ => unreachable!("checked above"),
         }
@@ -156,6 +156,7 @@ fn copy_runs<T: Copy>(
     }
 }
 
+#[derive(Clone, Copy)]
 struct CopyJob<'a> {
     bands: usize,
     planes: usize,

@@ -87,7 +87,7 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
                 if status[*line * periods.len() + p] == Status::Valid {
                     return false;
                 }
-                let (tile, col, row) = tiles.pop().expect("points without tiles are not kept");
+                let Some((tile, col, row)) = tiles.pop() else { return false };
                 by_tile.entry(tile).or_default().push(Hit { row, col, line: *line });
                 !tiles.is_empty()
             });
@@ -158,8 +158,7 @@ fn candidates(dataset: &RasterDataset, points: &Points, period: Option<i32>) -> 
             near.iter().map(|(i, _)| (points.lon[*i], points.lat[*i])).unzip();
         to.points(&mut xs, &mut ys);
         for (k, (i, tiles)) in near.iter().enumerate() {
-            let own =
-                zone.is_some_and(|(z, _)| z == lattice::utm::zone(points.lon[*i]));
+            let own = zone.is_some_and(|(z, _)| z == lattice::utm::zone(points.lon[*i]));
             for &id in tiles {
                 if let Some((col, row)) = dataset.tiles()[id].grid.pixel_at(xs[k], ys[k]) {
                     found[*i].push((own, id, col, row));
