@@ -4,8 +4,8 @@
 //! file's order; everything else in the file stays beside them as the caller's own columns. A row without a place is
 //! kept and counted; a row with an impossible place is an error that names it.
 //!
-//! Each format has a reader that yields [`features::Features`]; what is common to all (moving to degrees, checks of
-//! range, what counts as a point or a polygon) happens once, in [`features`] and [`place`].
+//! Each format has a reader that yields the same rows; what is common to all (moving to degrees, checks of range, what
+//! counts as a point or a polygon) happens once, in `features` and `place`.
 
 mod cells;
 mod csv;

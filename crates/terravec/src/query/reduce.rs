@@ -100,17 +100,22 @@ pub fn reduce(
         let one = Regions {
             polygons: vec![regions.polygons[i].clone()],
             columns: regions.columns.slice(i, 1),
-            ..regions.clone()
+            warnings: Vec::new(),
         };
         let request = Request {
             area: Area::Regions { regions: one, mask: true, all_touched },
             resampling: Resampling::Nearest,
             ..request.clone()
         };
-        let plan = match Extraction::plan(dataset, &request) {
-            Ok(plan) => Some(plan),
-            Err(Error::Outside { .. }) => None,
-            Err(e) => return Err(e),
+        // A row without a geometry has no pixels.
+        let plan = if regions.polygons[i].0.is_empty() {
+            None
+        } else {
+            match Extraction::plan(dataset, &request) {
+                Ok(plan) => Some(plan),
+                Err(Error::Outside { .. }) => None,
+                Err(e) => return Err(e),
+            }
         };
         for p in 0..out.periods.len() {
             let mut fold = Fold::new(depth, how);

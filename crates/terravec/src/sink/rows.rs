@@ -4,7 +4,7 @@ use std::path::Path;
 
 use terravec_geo::{Crs, Transform, Window};
 use terravec_io::Samples;
-use terravec_io::vector::{TableSpec, write_table};
+use terravec_io::vector::{TableSpec, TableWriter};
 
 use super::{Progress, Written, total};
 use crate::error::{Error, Result};
@@ -18,37 +18,24 @@ pub(super) fn write(plan: &Extraction<'_>, path: &Path, progress: Progress<'_>) 
     let to_lonlat = Transform::new(&plan.grid.crs, &Crs::wgs84()).map_err(Error::geo("to lon/lat"))?;
     let chunks = plan.chunks(1);
     let all = chunks.len() * plan.periods.len();
-    let mut valid = 0u64;
-    let mut failure: Option<Error> = None;
-    let jobs = (0..plan.periods.len()).flat_map(|p| chunks.iter().map(move |w| (p, *w)));
-    let batches = jobs.enumerate().map_while(|(done, (p, window))| {
-        let made = chunk(plan, p, window, &to_lonlat);
-        progress(done + 1, all);
-        match made {
-            Ok(batch) => {
-                valid += batch.num_rows() as u64;
-                Some(batch)
-            }
-            Err(e) => {
-                failure = Some(e);
-                None
-            }
-        }
-    });
-    // The writer must not finish a file that lacks chunks, so a failure goes through it as an error.
     let spec = TableSpec {
         metadata: vec![(PROVENANCE_KEY.to_string(), plan.provenance.to_json())],
         vector_names: plan.band_names.clone(),
         ..TableSpec::default()
     };
-    let mut collected = Vec::new();
-    for batch in batches {
-        collected.push(batch);
+    let mut valid = 0u64;
+    let mut writer: Option<TableWriter> = None;
+    let jobs = (0..plan.periods.len()).flat_map(|p| chunks.iter().map(move |w| (p, *w)));
+    for (done, (p, window)) in jobs.enumerate() {
+        let batch = chunk(plan, p, window, &to_lonlat)?;
+        valid += batch.num_rows() as u64;
+        match &mut writer {
+            Some(writer) => writer.write(&batch)?,
+            None => writer.insert(TableWriter::create(path, &batch.schema(), &spec)?).write(&batch)?,
+        }
+        progress(done + 1, all);
     }
-    if let Some(e) = failure {
-        return Err(e);
-    }
-    write_table(path, collected.into_iter(), &spec)?;
+    writer.ok_or_else(|| Error::query("there is nothing to write", "ask for a larger window"))?.finish()?;
     Ok(Written { files: vec![path.to_path_buf()], valid_pixels: valid, pixels: total(plan) })
 }
 

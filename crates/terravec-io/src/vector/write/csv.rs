@@ -1,7 +1,7 @@
 //! CSV: one column per number of a vector, so that any spreadsheet reads it. Geometry is left to `lon` and `lat` where
 //! these are there, else it is well-known text.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::{Out, Sink, TableSpec, bytes_of, geometries};
@@ -66,20 +66,22 @@ fn is_vector(data_type: &DataType) -> bool {
 
 impl Sink for Csv {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), String> {
-        let cells: Vec<Option<Cells>> = batch.columns().iter().map(Cells::new).collect::<Result<_, _>>()?;
+        let cells = self.columns.iter().zip(batch.columns()).map(|(kind, column)| {
+            Ok(match kind {
+                Column::Skip => None,
+                Column::Geometry => Some(Cells::Text(text_of(&geometries(column)?)?)),
+                Column::Cell | Column::Vector => Cells::new(column)?,
+            })
+        });
+        let cells: Vec<Option<Cells>> = cells.collect::<Result<_, String>>()?;
         let mut record: Vec<String> = Vec::new();
         for row in 0..batch.num_rows() {
             record.clear();
-            for ((kind, cells), column) in self.columns.iter().zip(&cells).zip(batch.columns()) {
+            for (kind, cells) in self.columns.iter().zip(&cells) {
                 match (kind, cells) {
-                    (Column::Geometry, _) => {
-                        let bytes = geometries(column)?;
-                        let text = bytes_of(&bytes, row).map(|b| wkb::read(b).map(|g| wkt::write(&g)));
-                        record.push(text.transpose()?.unwrap_or_default());
-                    }
                     (Column::Vector, Some(cells)) => record.extend(cells.items(row)),
-                    (Column::Cell, Some(cells)) => record.push(cells.text(row)),
-                    _ => {}
+                    (_, Some(cells)) => record.push(cells.text(row)),
+                    (_, None) => {}
                 }
             }
             self.writer.write_record(&record).map_err(|e| e.to_string())?;
@@ -90,4 +92,10 @@ impl Sink for Csv {
     fn finish(self: Box<Self>) -> Result<(), String> {
         super::flush(self.writer.into_inner().map_err(|e| e.to_string())?)
     }
+}
+
+/// Geometries as well-known text.
+fn text_of(geometries: &ArrayRef) -> Result<StringArray, String> {
+    let text = |row| bytes_of(geometries, row).map(|b| wkb::read(b).map(|g| wkt::write(&g))).transpose();
+    (0..geometries.len()).map(text).collect()
 }
