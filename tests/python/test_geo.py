@@ -158,7 +158,9 @@ def test_boxes_to_longitude_and_latitude():
             continue
         if want[2] - want[0] > 359:  # a pole: all longitudes, however it is written
             want[[0, 2]] = -180, 180
-        if not np.allclose(got, want, atol=1e-6, rtol=0):
+        # A centimetre inwards; a metre outwards, since PROJ's samples may straddle the extreme.
+        outwards = (got - want) * [-1, -1, 1, 1]
+        if outwards.min() < -1e-7 or outwards.max() > 1e-5:
             wrong.append((row, got.tolist(), want.tolist()))
     assert sum(r[2] > 0 for r in rows) > 50
     assert not wrong, (len(wrong), wrong[:4])
