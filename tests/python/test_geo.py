@@ -133,6 +133,67 @@ def test_between_projected_crs(transform_points):
         assert np.abs(got - want)[ok].max() < CENTIMETRE, (a, b)
 
 
+def boxes(rows):
+    text = "".join(",".join(map(str, r)) + "\n" for r in rows)
+    out = subprocess.run([example("transform"), "--bbox"], input=text, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return np.array([[float(v) for v in line.split(",")] for line in out.splitlines()])
+
+
+def test_boxes_to_longitude_and_latitude():
+    """Against PROJ's own transform of bounds with very dense edges; poles and antimeridian included."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for code in rng.choice([32616, 32733, 32601, 32760, 3035, 5070, 3031, 3413, 3995, 32661, 6933, 3857, 25231], 300):
+        lon, lat = places(rng, int(code), 1)
+        x, y = ballpark(int(code)).transform(lon[0], lat[0])
+        w, h = 10 ** rng.uniform(2, 5.3, 2)
+        rows.append((int(code), 4326, x, y, x + w, y + h))
+    rows += [(3031, 4326, -1e6, -2e6, 3e6, 1e6), (3413, 4326, -1e5, -1e5, 1e5, 2e5), (32701, 4326, 1e5, 8e6, 3e5, 8.1e6)]
+    wrong = []
+    for row, got in zip(rows, boxes([(f"EPSG:{a}", f"EPSG:{b}", *r) for a, b, *r in rows])):
+        code = row[0]
+        to = pyproj.Transformer.from_crs(code, pyproj.CRS(code).geodetic_crs, always_xy=True)
+        want = np.array(to.transform_bounds(*row[2:], densify_pts=3000))
+        if np.isnan(want).any():  # the box leaves the map: PROJ gives up, ours is what is left of it
+            continue
+        if want[2] - want[0] > 359:  # a pole: all longitudes, however it is written
+            want[[0, 2]] = -180, 180
+        # A centimetre inwards; a metre outwards, since PROJ's samples may straddle the extreme.
+        outwards = (got - want) * [-1, -1, 1, 1]
+        if outwards.min() < -1e-7 or outwards.max() > 1e-5:
+            wrong.append((row, got.tolist(), want.tolist()))
+    assert sum(r[2] > 0 for r in rows) > 50
+    assert not wrong, (len(wrong), wrong[:4])
+
+
+def test_boxes_between_projected_crs():
+    rng = np.random.default_rng(6)
+    rows, want = [], []
+    for _ in range(200):
+        a, b = [(32631, 3035), (32616, 5070), (3035, 32632), (3413, 3995), (3857, 8857), (4326, 32631), (4326, 3413),
+                (4326, 8857), (32733, 6933)][int(rng.integers(9))]
+        lon, lat = places(rng, b if a in (3857, 4326) else a, 1)
+        x, y = (lon[0], lat[0]) if a == 4326 else ballpark(a).transform(lon[0], lat[0])
+        w, h = rng.uniform(0.1, 3, 2) if a == 4326 else 10 ** rng.uniform(2, 5.3, 2)
+        box = (x, y, x + w, min(y + h, 89.9) if a == 4326 else y + h)
+        if a == 4326 and box[2] > 179.9 or box[3] <= box[1]:
+            continue
+        s = np.linspace(0, 1, 20001)
+        ex = np.concatenate([box[0] + s * (box[2] - box[0])] * 2 + [np.full_like(s, box[0]), np.full_like(s, box[2])])
+        ys = box[1] + s * (box[3] - box[1])
+        ey = np.concatenate([np.full_like(s, box[1]), np.full_like(s, box[3]), ys, ys])
+        lonlat = (ex, ey) if a == 4326 else ballpark(a).transform(ex, ey, direction="INVERSE")
+        px, py = ballpark(b).transform(*lonlat)
+        if a != 4326 and np.ptp(lonlat[0]) > 180:  # a world map is cut open inside the box
+            continue
+        rows.append((f"EPSG:{a}", f"EPSG:{b}", *box))
+        want.append((px.min(), py.min(), px.max(), py.max()))
+    got = boxes(rows)
+    assert len(rows) > 150
+    worst = np.abs(got - np.array(want)).max(axis=1)
+    assert worst.max() < CENTIMETRE, (rows[int(worst.argmax())], got[worst.argmax()], want[int(worst.argmax())])
+
+
 def test_every_code_has_projs_name_and_projjson(describe, codes):
     for code, got in zip(codes, describe([str(c) for c in codes])):
         crs = pyproj.CRS(code)
@@ -275,27 +336,29 @@ def task(affine, width, height, shape, all_touched):
             "polygons": rings}
 
 
-def rasterio_mask(affine, width, height, shape, all_touched):
+def rasterio_mask(affine, width, height, shape, all_touched, pad=True):
     """GDAL's mask, burnt on a grid that holds the whole shape and cut out of it.
 
     On smaller grids GDAL 3.10 clips outlines wrongly and sets pixels at the other end of the next row.
     """
-    west, south, east, north = shape.bounds
-    cols, rows = zip(~affine * (west, north), ~affine * (east, south))
-    left, right = max(0, 2 - int(np.floor(cols[0]))), max(0, int(np.ceil(cols[1])) + 2 - width)
-    top, bottom = max(0, 2 - int(np.floor(rows[0]))), max(0, int(np.ceil(rows[1])) + 2 - height)
+    left = right = top = bottom = 0
+    if pad:
+        west, south, east, north = shape.bounds
+        res, x0, y0 = affine.a, affine.c, affine.f
+        left, right = max(0, 2 - int((west - x0) // res)), max(0, int((east - x0) // res) + 3 - width)
+        top, bottom = max(0, 2 - int((y0 - north) // res)), max(0, int((y0 - south) // res) + 3 - height)
     burnt = rasterio.features.rasterize(
         [(mapping(shape), 1)], out_shape=(top + height + bottom, left + width + right),
-        transform=affine * Affine.translation(-left, -top), dtype="uint8", all_touched=all_touched,
+        transform=Affine(affine.a, 0, affine.c - left * affine.a, 0, affine.e, affine.f - top * affine.e), dtype="uint8", all_touched=all_touched,
     )
     return burnt[top:top + height, left:left + width].astype(bool)
 
 
-def compare(burn, cases):
+def compare(burn, cases, pad=True):
     tasks = [task(*case) for case in cases]
     wrong = 0
     for case, got in zip(cases, burn(tasks)):
-        want = rasterio_mask(*case)
+        want = rasterio_mask(*case, pad=pad)
         if not np.array_equal(got, want):
             wrong += 1
             print(case[:3], case[4], np.argwhere(got != want)[:5].tolist(), case[3].wkt[:300])
@@ -330,7 +393,7 @@ def test_masks_equal_rasterio_where_vertices_lie_on_the_grid(burn, all_touched):
             polygon = Polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
         if polygon.area > 0:
             cases.append((Affine(1, 0, 0, 0, -1, 12), 15, 12, MultiPolygon([polygon]), all_touched))
-    compare(burn, cases)
+    compare(burn, cases, pad=False)
 
 
 def test_a_large_polygon_is_fast(burn):

@@ -222,7 +222,9 @@ impl Canvas {
         }
         // Steps are never shorter than this vertically, so that the walk ends.
         const LEAST: f64 = 1e-9;
-        while x >= 0.0 && x < x_end {
+        // Once past the last row nothing more can be set; on lines too steep for x to move, that is the end.
+        let on_canvas = |y: f64| if slope > 0.0 { y < height } else { y >= 0.0 };
+        while x >= 0.0 && x < x_end && on_canvas(y) {
             let (col, row) = (x.floor(), y.floor());
             self.set(row, col);
             let to_column = (x + 1.0).floor() - x;
@@ -292,6 +294,10 @@ mod tests {
         assert_eq!(count(&mask(&grid(5, 5), &nothing, true)), 0);
         let wild = polygon![(x: f64::NAN, y: 0.0), (x: 1e300, y: -1e300), (x: f64::INFINITY, y: 2.0), (x: -1e300, y: 1e300)];
         mask(&grid(5, 5), &MultiPolygon::new(vec![wild]), true);
+        for far in [1e300, f64::MAX] {
+            let steep = polygon![(x: 0.5, y: -far), (x: 4.5, y: far), (x: far, y: 2.0)];
+            mask(&grid(5, 5), &MultiPolygon::new(vec![steep]), true);
+        }
         let everything = polygon![(x: -1e9, y: -1e9), (x: 1e9, y: -1e9), (x: 1e9, y: 1e9), (x: -1e9, y: 1e9)];
         assert_eq!(count(&mask(&grid(5, 5), &MultiPolygon::new(vec![everything]), false)), 25);
         let line = polygon![(x: 0.0, y: 2.5), (x: 5.0, y: 2.5), (x: 0.0, y: 2.5)];

@@ -68,8 +68,8 @@ impl Transform {
         }
         if self.from.is_geographic() {
             points.scale(1f64.to_radians());
-        } else if self.from.has_outline() {
-            points.blank_outside(&self.from);
+        } else if let Some(middle) = self.from.outline() {
+            points.blank_outside(&self.from, middle);
         }
         points.run(self.from.proj(), self.to.proj());
         if self.to.is_geographic() {
@@ -87,16 +87,17 @@ struct Slices<'a> {
 impl Slices<'_> {
     /// World maps such as Equal Earth have an inverse formula that goes on beyond their outline and wraps around:
     /// points that do not come back to where they started are not on the map.
-    fn blank_outside(&mut self, crs: &Crs) {
+    fn blank_outside(&mut self, crs: &Crs, middle: f64) {
         let (mut back_x, mut back_y) = (self.xs.to_vec(), self.ys.to_vec());
         let mut back = Slices { xs: &mut back_x, ys: &mut back_y };
         let geographic = Crs::wgs84();
         back.run(crs.proj(), geographic.proj());
         back.run(geographic.proj(), crs.proj());
         for i in 0..back_x.len() {
-            // One metre; NaN is outside too.
+            // One metre. A point that near the outline may come back on its other side; NaN is outside.
             let near = |a: f64, b: f64| (a - b).abs() < 1.0;
-            if !(near(back_x[i], self.xs[i]) && near(back_y[i], self.ys[i])) {
+            let (x, back) = (self.xs[i] - middle, back_x[i] - middle);
+            if !((near(back, x) || near(-back, x)) && near(back_y[i], self.ys[i])) {
                 (self.xs[i], self.ys[i]) = (f64::NAN, f64::NAN);
             }
         }

@@ -36,7 +36,6 @@ pub(crate) enum Method {
     PolarStereographicB,
     EqualEarth,
     CylindricalEqualArea,
-    EquidistantCylindrical,
     Sinusoidal,
 }
 
@@ -99,8 +98,6 @@ impl Method {
                 ("Lambert Cylindrical Equal Area (Spherical)", Some(9834))
             }
             Self::CylindricalEqualArea => ("Lambert Cylindrical Equal Area", Some(9835)),
-            Self::EquidistantCylindrical if sphere => ("Equidistant Cylindrical (Spherical)", Some(1029)),
-            Self::EquidistantCylindrical => ("Equidistant Cylindrical", Some(1028)),
             Self::Sinusoidal => ("Sinusoidal", None),
         }
     }
@@ -126,7 +123,7 @@ impl Definition {
             | Method::MercatorA
             | Method::LambertConic1
             | Method::PolarStereographicA => vec![lat_0, lon_0, scale, x_0, y_0],
-            Method::MercatorB | Method::CylindricalEqualArea | Method::EquidistantCylindrical => {
+            Method::MercatorB | Method::CylindricalEqualArea => {
                 vec![lat_1, lon_0, x_0, y_0]
             }
             Method::WebMercator | Method::LambertAzimuthal => vec![lat_0, lon_0, x_0, y_0],
@@ -197,7 +194,6 @@ impl Definition {
             }
             Method::EqualEarth => "eqearth".to_owned(),
             Method::CylindricalEqualArea => format!("cea +lat_ts={}", n.lat_1),
-            Method::EquidistantCylindrical => format!("eqc +lat_ts={}", n.lat_1),
             Method::Sinusoidal => "sinu".to_owned(),
         };
         let shape = if self.is_sphere() {

@@ -8,6 +8,8 @@
 //! longitude as they are, and so do we. A CRS on any other datum is refused rather than misplaced.
 
 mod definition;
+#[cfg(test)]
+mod gie;
 mod names;
 mod projjson;
 mod table;
@@ -165,13 +167,12 @@ impl Crs {
 
     /// The meridian where a world map is cut open, degrees.
     pub(crate) fn cut_meridian(&self) -> Option<f64> {
-        use Method::{CylindricalEqualArea, EqualEarth, EquidistantCylindrical, MercatorA, MercatorB};
+        use Method::{CylindricalEqualArea, EqualEarth, MercatorA, MercatorB};
         let d = &self.0.definition;
         let world = matches!(
             d.method,
             CylindricalEqualArea
                 | EqualEarth
-                | EquidistantCylindrical
                 | MercatorA
                 | MercatorB
                 | Method::WebMercator
@@ -181,8 +182,11 @@ impl Crs {
     }
 
     /// Inverse projections that answer outside the outline of the Earth; see [`crate::Transform`].
-    pub(crate) fn has_outline(&self) -> bool {
-        matches!(self.0.definition.method, Method::EqualEarth | Method::Sinusoidal)
+    ///
+    /// The x of the central meridian, about which such an outline is symmetric.
+    pub(crate) fn outline(&self) -> Option<f64> {
+        let d = &self.0.definition;
+        matches!(d.method, Method::EqualEarth | Method::Sinusoidal).then_some(d.numbers.x_0 / d.unit)
     }
 }
 
@@ -220,5 +224,80 @@ impl std::str::FromStr for Crs {
 
     fn from_str(text: &str) -> Result<Self, GeoError> {
         Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const UTM16: &str = r#"PROJCS["WGS 84 / UTM zone 16N",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["latitude_of_origin",0],PARAMETER["central_meridian",-87],PARAMETER["scale_factor",0.9996],PARAMETER["false_easting",500000],PARAMETER["false_northing",0],UNIT["metre",1]]"#;
+
+    #[test]
+    fn texts_of_one_crs() {
+        let utm = Crs::utm(16, false).unwrap();
+        assert_eq!(Crs::from_wkt(UTM16).unwrap(), utm);
+        assert_eq!(Crs::from_wkt(UTM16).unwrap().to_string(), "EPSG:32616");
+        assert_eq!(utm.utm_zone(), Some((16, false)));
+        assert_eq!(Crs::from_projjson(&utm.to_projjson()).unwrap(), utm);
+        for text in [
+            "EPSG:32616",
+            "epsg:32616",
+            "32616",
+            " 32616 ",
+            "urn:ogc:def:crs:EPSG::32616",
+            "http://www.opengis.net/def/crs/EPSG/0/32616",
+        ] {
+            assert_eq!(Crs::parse(text).unwrap(), utm, "{text}");
+        }
+        for text in
+            ["OGC:CRS84", "urn:ogc:def:crs:OGC:1.3:CRS84", "http://www.opengis.net/def/crs/OGC/1.3/CRS84"]
+        {
+            assert_eq!(Crs::parse(text).unwrap(), Crs::wgs84(), "{text}");
+        }
+        assert_ne!(utm, Crs::from_epsg(26916).unwrap());
+        assert!(Crs::utm(0, true).is_err() && Crs::utm(61, false).is_err());
+    }
+
+    #[test]
+    fn a_code_that_belies_its_parameters_loses() {
+        let zone17 = UTM16
+            .replace("-87", "-81")
+            .replace(r#"UNIT["metre",1]]"#, r#"UNIT["metre",1],AUTHORITY["EPSG","32616"]]"#);
+        assert_eq!(Crs::from_wkt(&zone17).unwrap().epsg(), Some(32617));
+    }
+
+    #[test]
+    fn what_cannot_be_placed_is_refused() {
+        let refuse = |from: &str, to: &str, say: &str| {
+            let error = Crs::from_wkt(&UTM16.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(say), "{error}");
+        };
+        refuse(
+            "WGS_1984\",SPHEROID[\"WGS 84\",6378137,298.257223563]",
+            "Potsdam\",SPHEROID[\"Bessel 1841\",6377397.155,299.1528128]",
+            "datum",
+        );
+        refuse("Transverse_Mercator", "Hotine_Oblique_Mercator", "projection");
+        refuse("PRIMEM[\"Greenwich\",0]", "PRIMEM[\"Paris\",2.33722917]", "meridian");
+        refuse("scale_factor", "azimuth", "azimuth");
+        refuse("6378137", "-1", "ellipsoid");
+        refuse("UNIT[\"metre\",1]", "UNIT[\"metre\",0]", "unit");
+        refuse("UNIT[\"metre\",1]]", "UNIT[\"metre\",1", "missing");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,200}", at in 0..480usize, len in 0..40usize, with in "[A-Z\\[\\]\",0-9.e-]{0,6}") {
+            let _ = Crs::parse(&text);
+            let mut mutated = UTM16.to_owned();
+            let at = at.min(mutated.len());
+            mutated.replace_range(at..(at + len).min(mutated.len()), &with);
+            if let Ok(crs) = Crs::from_wkt(&mutated) {
+                let _ = crate::Transform::new(&Crs::wgs84(), &crs).unwrap().point(10.0, 10.0);
+                let _ = Crs::from_projjson(&crs.to_projjson()).unwrap();
+            }
+        }
     }
 }

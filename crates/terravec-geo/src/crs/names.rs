@@ -69,9 +69,8 @@ impl Raw {
         let known = self.epsg.and_then(table::lookup);
         let read = self.read();
         match (known, read) {
-            // A code whose parameters say the same, or say nothing we can follow: the code is the truth.
+            // A code whose parameters say the same.
             (Some(known), Ok(read)) if known.projection_key() == read.projection_key() => Ok(known),
-            (Some(known), Err(_)) if self.a == 0.0 => Ok(known),
             // A code with other parameters: what is written out wins, as in PROJ.
             (_, Ok(mut read)) => {
                 read.epsg = table::identify(&read);
@@ -94,6 +93,9 @@ impl Raw {
             None => (Method::Geographic, Numbers::default()),
             Some(method) => self.projection(method)?,
         };
+        if method == Method::TransverseMercator && self.rf == 0.0 {
+            return Err(self.unsupported("transverse Mercator on a sphere"));
+        }
         let unit = if method == Method::Geographic { 1.0 } else { self.unit };
         if !(unit.is_finite() && unit > 0.0) {
             return Err(self.unsupported(format!("its linear unit is {unit} metres")));
@@ -199,13 +201,14 @@ impl Raw {
             "cylindricalequalarea"
             | "lambertcylindricalequalarea"
             | "lambertcylindricalequalareaspherical" => Method::CylindricalEqualArea,
+            // PROJ changed its formula on the ellipsoid between versions, by kilometres: no answer is better than either.
             "equirectangular"
             | "equidistantcylindrical"
             | "equidistantcylindricalspherical"
-            | "platecarree"
-                if n.lat_0 == 0.0 =>
-            {
-                Method::EquidistantCylindrical
+            | "platecarree" => {
+                return Err(self.unsupported(
+                    "equidistant cylindrical projections differ between programs; use degrees",
+                ));
             }
             "behrmann" if lat_1.is_none_or(|v| v == 30.0) => {
                 n.lat_1 = 30.0;
