@@ -1,5 +1,6 @@
 """terravec-geo against PROJ (pyproj) and GDAL (rasterio), through the crate's examples."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -24,11 +25,18 @@ def example(name):
         return Path(folder) / name
     out = subprocess.run(
         ["cargo", "build", "-q", "-p", "terravec-geo", "--example", name, "--message-format=json"],
-        cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     ).stdout
     for line in out.splitlines():
         message = json.loads(line)
-        if message.get("reason") == "compiler-artifact" and message["target"]["name"] == name and message["executable"]:
+        if (
+            message.get("reason") == "compiler-artifact"
+            and message["target"]["name"] == name
+            and message["executable"]
+        ):
             return Path(message["executable"])
     raise RuntimeError(f"cargo built no example {name}")
 
@@ -39,7 +47,7 @@ def transform_points():
 
     def run(rows):
         """rows of (src, dst, x, y) → (n, 2) array."""
-        text = "".join(f'{s},{d},{float(x)!r},{float(y)!r}\n' for s, d, x, y in rows)
+        text = "".join(f"{s},{d},{float(x)!r},{float(y)!r}\n" for s, d, x, y in rows)
         out = subprocess.run([exe], input=text, check=True, stdout=subprocess.PIPE, text=True).stdout
         return np.array([[float(v) for v in line.split(",")] for line in out.splitlines()]).reshape(-1, 2)
 
@@ -60,7 +68,9 @@ def describe():
 
 @pytest.fixture(scope="session")
 def codes():
-    out = subprocess.run([example("describe_crs"), "--list"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    out = subprocess.run(
+        [example("describe_crs"), "--list"], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
     return [int(line) for line in out.split()]
 
 
@@ -91,7 +101,7 @@ def test_100_000_points_within_a_centimetre(transform_points, codes):
     rows, expected = [], []
     for code in projected:
         lon, lat = places(rng, code, per_code)
-        rows += [("EPSG:4326", f"EPSG:{code}", x, y) for x, y in zip(lon, lat)]
+        rows += [("EPSG:4326", f"EPSG:{code}", x, y) for x, y in zip(lon, lat, strict=False)]
         expected.append(np.column_stack(ballpark(code).transform(lon, lat)))
     expected = np.concatenate(expected)
     assert len(rows) >= 100_000
@@ -101,33 +111,46 @@ def test_100_000_points_within_a_centimetre(transform_points, codes):
     assert error.max() < CENTIMETRE, rows[int(np.nanargmax(error))]
 
     # And back: the error on the ground, in metres.
-    back = transform_points([(d, s, x, y) for (s, d, _, _), (x, y) in zip(rows, expected)])
-    proj = np.concatenate([
-        np.column_stack(ballpark(code).transform(*expected[i * per_code:(i + 1) * per_code].T, direction="INVERSE"))
-        for i, code in enumerate(projected)
-    ])
+    back = transform_points([(d, s, x, y) for (s, d, _, _), (x, y) in zip(rows, expected, strict=False)])
+    proj = np.concatenate(
+        [
+            np.column_stack(
+                ballpark(code).transform(*expected[i * per_code : (i + 1) * per_code].T, direction="INVERSE")
+            )
+            for i, code in enumerate(projected)
+        ]
+    )
     dlon = (back[:, 0] - proj[:, 0] + 180) % 360 - 180
     metres = 111_320 * np.hypot(dlon * np.cos(np.radians(proj[:, 1])), back[:, 1] - proj[:, 1])
     assert metres.max() < CENTIMETRE, rows[int(np.nanargmax(metres))]
 
 
-@pytest.mark.parametrize("code", [32616, 32733, 25231, 3857, 3035, 3031, 3413, 3995, 32661, 32761, 8857, 5070, 6933,
-                                  26916, 25832])
+@pytest.mark.parametrize(
+    "code", [32616, 32733, 25231, 3857, 3035, 3031, 3413, 3995, 32661, 32761, 8857, 5070, 6933, 26916, 25832]
+)
 def test_from_wgs84_as_pyproj_does_by_default(transform_points, code):
     """No grids, no network: what a user of pyproj gets."""
     lon, lat = places(np.random.default_rng(code), code, 1000)
     expected = np.column_stack(pyproj.Transformer.from_crs(4326, code, always_xy=True).transform(lon, lat))
-    got = transform_points([("EPSG:4326", f"EPSG:{code}", x, y) for x, y in zip(lon, lat)])
+    got = transform_points([("EPSG:4326", f"EPSG:{code}", x, y) for x, y in zip(lon, lat, strict=False)])
     assert np.abs(got - expected).max() < CENTIMETRE
 
 
 def test_between_projected_crs(transform_points):
-    pairs = [(32616, 5070), (32631, 3035), (32601, 32660), (3857, 8857), (3413, 32631), (6933, 32733), (25231, 32631)]
+    pairs = [
+        (32616, 5070),
+        (32631, 3035),
+        (32601, 32660),
+        (3857, 8857),
+        (3413, 32631),
+        (6933, 32733),
+        (25231, 32631),
+    ]
     for a, b in pairs:
         lon, lat = places(np.random.default_rng(a), b if a in (3857, 8857, 6933) else a, 500)
         x, y = ballpark(a).transform(lon, lat)
         want = np.column_stack(ballpark(b).transform(lon, lat))
-        got = transform_points([(f"EPSG:{a}", f"EPSG:{b}", *p) for p in zip(x, y)])
+        got = transform_points([(f"EPSG:{a}", f"EPSG:{b}", *p) for p in zip(x, y, strict=False)])
         ok = np.isfinite(want).all(axis=1) & np.isfinite(x)
         assert ok.mean() > 0.9
         assert np.abs(got - want)[ok].max() < CENTIMETRE, (a, b)
@@ -135,7 +158,9 @@ def test_between_projected_crs(transform_points):
 
 def boxes(rows):
     text = "".join(",".join(map(str, r)) + "\n" for r in rows)
-    out = subprocess.run([example("transform"), "--bbox"], input=text, check=True, stdout=subprocess.PIPE, text=True).stdout
+    out = subprocess.run(
+        [example("transform"), "--bbox"], input=text, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
     return np.array([[float(v) for v in line.split(",")] for line in out.splitlines()])
 
 
@@ -143,14 +168,20 @@ def test_boxes_to_longitude_and_latitude():
     """Against PROJ's own transform of bounds with very dense edges; poles and antimeridian included."""
     rng = np.random.default_rng(5)
     rows = []
-    for code in rng.choice([32616, 32733, 32601, 32760, 3035, 5070, 3031, 3413, 3995, 32661, 6933, 3857, 25231], 300):
+    for code in rng.choice(
+        [32616, 32733, 32601, 32760, 3035, 5070, 3031, 3413, 3995, 32661, 6933, 3857, 25231], 300
+    ):
         lon, lat = places(rng, int(code), 1)
         x, y = ballpark(int(code)).transform(lon[0], lat[0])
         w, h = 10 ** rng.uniform(2, 5.3, 2)
         rows.append((int(code), 4326, x, y, x + w, y + h))
-    rows += [(3031, 4326, -1e6, -2e6, 3e6, 1e6), (3413, 4326, -1e5, -1e5, 1e5, 2e5), (32701, 4326, 1e5, 8e6, 3e5, 8.1e6)]
+    rows += [
+        (3031, 4326, -1e6, -2e6, 3e6, 1e6),
+        (3413, 4326, -1e5, -1e5, 1e5, 2e5),
+        (32701, 4326, 1e5, 8e6, 3e5, 8.1e6),
+    ]
     wrong = []
-    for row, got in zip(rows, boxes([(f"EPSG:{a}", f"EPSG:{b}", *r) for a, b, *r in rows])):
+    for row, got in zip(rows, boxes([(f"EPSG:{a}", f"EPSG:{b}", *r) for a, b, *r in rows]), strict=False):
         code = row[0]
         to = pyproj.Transformer.from_crs(code, pyproj.CRS(code).geodetic_crs, always_xy=True)
         want = np.array(to.transform_bounds(*row[2:], densify_pts=3000))
@@ -170,16 +201,27 @@ def test_boxes_between_projected_crs():
     rng = np.random.default_rng(6)
     rows, want = [], []
     for _ in range(200):
-        a, b = [(32631, 3035), (32616, 5070), (3035, 32632), (3413, 3995), (3857, 8857), (4326, 32631), (4326, 3413),
-                (4326, 8857), (32733, 6933)][int(rng.integers(9))]
+        a, b = [
+            (32631, 3035),
+            (32616, 5070),
+            (3035, 32632),
+            (3413, 3995),
+            (3857, 8857),
+            (4326, 32631),
+            (4326, 3413),
+            (4326, 8857),
+            (32733, 6933),
+        ][int(rng.integers(9))]
         lon, lat = places(rng, b if a in (3857, 4326) else a, 1)
         x, y = (lon[0], lat[0]) if a == 4326 else ballpark(a).transform(lon[0], lat[0])
         w, h = rng.uniform(0.1, 3, 2) if a == 4326 else 10 ** rng.uniform(2, 5.3, 2)
         box = (x, y, x + w, min(y + h, 89.9) if a == 4326 else y + h)
-        if a == 4326 and box[2] > 179.9 or box[3] <= box[1]:
+        if (a == 4326 and box[2] > 179.9) or box[3] <= box[1]:
             continue
         s = np.linspace(0, 1, 20001)
-        ex = np.concatenate([box[0] + s * (box[2] - box[0])] * 2 + [np.full_like(s, box[0]), np.full_like(s, box[2])])
+        ex = np.concatenate(
+            [box[0] + s * (box[2] - box[0])] * 2 + [np.full_like(s, box[0]), np.full_like(s, box[2])]
+        )
         ys = box[1] + s * (box[3] - box[1])
         ey = np.concatenate([np.full_like(s, box[1]), np.full_like(s, box[3]), ys, ys])
         lonlat = (ex, ey) if a == 4326 else ballpark(a).transform(ex, ey, direction="INVERSE")
@@ -191,11 +233,15 @@ def test_boxes_between_projected_crs():
     got = boxes(rows)
     assert len(rows) > 150
     worst = np.abs(got - np.array(want)).max(axis=1)
-    assert worst.max() < CENTIMETRE, (rows[int(worst.argmax())], got[worst.argmax()], want[int(worst.argmax())])
+    assert worst.max() < CENTIMETRE, (
+        rows[int(worst.argmax())],
+        got[worst.argmax()],
+        want[int(worst.argmax())],
+    )
 
 
 def test_every_code_has_projs_name_and_projjson(describe, codes):
-    for code, got in zip(codes, describe([str(c) for c in codes])):
+    for code, got in zip(codes, describe([str(c) for c in codes]), strict=False):
         crs = pyproj.CRS(code)
         assert got["epsg"] == code
         assert got["name"] == crs.name
@@ -215,33 +261,36 @@ def texts_of(code):
         for version in (WktVersion.WKT2_2019, WktVersion.WKT2_2015, WktVersion.WKT2_2019_SIMPLIFIED)
     )
     for version in (WktVersion.WKT1_GDAL, WktVersion.WKT1_ESRI):
-        try:
+        with contextlib.suppress(pyproj.exceptions.CRSError):
             yield crs.to_wkt(version)
-        except pyproj.exceptions.CRSError:
-            pass
     yield crs.to_json()
 
 
 def strip_ids(text):
     """The same text without any authority code."""
     if text.startswith("{"):
+
         def clean(v):
             if isinstance(v, dict):
                 return {k: clean(w) for k, w in v.items() if k not in ("id", "ids")}
             return [clean(w) for w in v] if isinstance(v, list) else v
+
         return json.dumps(clean(json.loads(text)))
     import re
+
     return re.sub(r',(ID|AUTHORITY)\["EPSG",("?)\d+("?)\]', "", text)
 
 
 @pytest.mark.parametrize("ids", [True, False])
 def test_wkt_and_projjson_of_every_flavour(describe, codes, ids):
     same_by_meaning = {4979: {4326, 4979}, 3067: {3067, 25835}, 32661: {32661, 5041}, 32761: {32761, 5042}}
-    asked = [(c, t if ids else strip_ids(t)) for c in codes for t in texts_of(c) if pyproj.CRS(c).coordinate_system]
+    asked = [
+        (c, t if ids else strip_ids(t)) for c in codes for t in texts_of(c) if pyproj.CRS(c).coordinate_system
+    ]
     asked = [(c, t) for c, t in asked if t]
     assert len(asked) > 1400
     wrong = []
-    for (code, text), got in zip(asked, describe([t for _, t in asked])):
+    for (code, text), got in zip(asked, describe([t for _, t in asked]), strict=False):
         if got.get("epsg") not in same_by_meaning.get(code, {code}):
             wrong.append((code, got.get("epsg"), got.get("error"), text[:200]))
     assert not wrong, (len(wrong), wrong[:5])
@@ -266,28 +315,44 @@ def test_generic_projections_by_parameters(transform_points, describe, tmp_path)
         crs = pyproj.CRS(string)
         lon = rng.uniform(-20, 20, 200) + (crs.to_dict().get("lon_0") or 0)
         lat = rng.uniform(1, 60, 200)
-        want = np.column_stack(pyproj.Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True).transform(lon, lat))
+        want = np.column_stack(
+            pyproj.Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True).transform(lon, lat)
+        )
         texts = [crs.to_wkt(), crs.to_json()]
         if "eqearth" not in string:  # GDAL's WKT1 has no word for it
             texts.append(crs.to_wkt(WktVersion.WKT1_GDAL))
         for text in texts:
             quoted = '"' + text.replace('"', '""').replace("\n", "") + '"'
-            got = transform_points([("OGC:CRS84", quoted, x, y) for x, y in zip(lon, lat)])
+            got = transform_points([("OGC:CRS84", quoted, x, y) for x, y in zip(lon, lat, strict=False)])
             assert np.abs(got - want).max() < CENTIMETRE, string
         # What we write of it, PROJ reads back as the same projection.
         ours = pyproj.CRS.from_json(json.dumps(describe([crs.to_json()])[0]["projjson"]))
-        again = np.column_stack(pyproj.Transformer.from_crs(ours.geodetic_crs, ours, always_xy=True).transform(lon, lat))
+        again = np.column_stack(
+            pyproj.Transformer.from_crs(ours.geodetic_crs, ours, always_xy=True).transform(lon, lat)
+        )
         assert np.abs(again - want).max() < CENTIMETRE, string
 
 
 def test_refusals(describe):
     texts = [
-        "EPSG:27700", pyproj.CRS(27700).to_wkt(), pyproj.CRS(28992).to_json(), "EPSG:99999999", "", "hello", "PROJCS[",
-        pyproj.CRS(4978).to_wkt(), pyproj.CRS(5773).to_wkt(), "{}", "{", "EPSG:-1", "[" * 1000, "A[" * 100_000,
+        "EPSG:27700",
+        pyproj.CRS(27700).to_wkt(),
+        pyproj.CRS(28992).to_json(),
+        "EPSG:99999999",
+        "",
+        "hello",
+        "PROJCS[",
+        pyproj.CRS(4978).to_wkt(),
+        pyproj.CRS(5773).to_wkt(),
+        "{}",
+        "{",
+        "EPSG:-1",
+        "[" * 1000,
+        "A[" * 100_000,
         pyproj.CRS("+proj=omerc +lat_0=4 +lonc=115 +alpha=53.3 +datum=WGS84").to_wkt(),
         pyproj.CRS(4807).to_wkt(),
     ]
-    for text, got in zip(texts, describe(texts)):
+    for text, got in zip(texts, describe(texts), strict=False):
         assert "error" in got, text[:100]
     assert "326zz" in describe(["EPSG:27700"])[0]["error"]
     assert "datum" in describe([pyproj.CRS(27700).to_wkt()])[0]["error"]
@@ -300,8 +365,10 @@ def burn():
     def run(tasks):
         text = "".join(json.dumps(t) + "\n" for t in tasks)
         out = subprocess.run([exe], input=text, check=True, stdout=subprocess.PIPE, text=True).stdout
-        return [np.frombuffer(line.encode(), "u1").reshape(t["height"], t["width"]) == ord("1")
-                for t, line in zip(tasks, out.splitlines())]
+        return [
+            np.frombuffer(line.encode(), "u1").reshape(t["height"], t["width"]) == ord("1")
+            for t, line in zip(tasks, out.splitlines(), strict=False)
+        ]
 
     return run
 
@@ -332,8 +399,13 @@ def shapes(rng, count):
 
 def task(affine, width, height, shape, all_touched):
     rings = [[list(p.exterior.coords), *(list(r.coords) for r in p.interiors)] for p in shape.geoms]
-    return {"gdal": list(affine.to_gdal()), "width": width, "height": height, "all_touched": all_touched,
-            "polygons": rings}
+    return {
+        "gdal": list(affine.to_gdal()),
+        "width": width,
+        "height": height,
+        "all_touched": all_touched,
+        "polygons": rings,
+    }
 
 
 def rasterio_mask(affine, width, height, shape, all_touched, pad=True):
@@ -348,16 +420,19 @@ def rasterio_mask(affine, width, height, shape, all_touched, pad=True):
         left, right = max(0, 2 - int((west - x0) // res)), max(0, int((east - x0) // res) + 3 - width)
         top, bottom = max(0, 2 - int((y0 - north) // res)), max(0, int((y0 - south) // res) + 3 - height)
     burnt = rasterio.features.rasterize(
-        [(mapping(shape), 1)], out_shape=(top + height + bottom, left + width + right),
-        transform=Affine(affine.a, 0, affine.c - left * affine.a, 0, affine.e, affine.f - top * affine.e), dtype="uint8", all_touched=all_touched,
+        [(mapping(shape), 1)],
+        out_shape=(top + height + bottom, left + width + right),
+        transform=Affine(affine.a, 0, affine.c - left * affine.a, 0, affine.e, affine.f - top * affine.e),
+        dtype="uint8",
+        all_touched=all_touched,
     )
-    return burnt[top:top + height, left:left + width].astype(bool)
+    return burnt[top : top + height, left : left + width].astype(bool)
 
 
 def compare(burn, cases, pad=True):
     tasks = [task(*case) for case in cases]
     wrong = 0
-    for case, got in zip(cases, burn(tasks)):
+    for case, got in zip(cases, burn(tasks), strict=False):
         want = rasterio_mask(*case, pad=pad)
         if not np.array_equal(got, want):
             wrong += 1
@@ -384,7 +459,9 @@ def test_masks_equal_rasterio_where_vertices_lie_on_the_grid(burn, all_touched):
     for _ in range(1500):
         n = int(rng.integers(3, 9))
         step = float(rng.choice([1.0, 0.5]))
-        low, high = ([0, 0], [int(15 / step) + 1, int(12 / step) + 1]) if all_touched else ([-3, -3], [24, 24])
+        low, high = (
+            ([0, 0], [int(15 / step) + 1, int(12 / step) + 1]) if all_touched else ([-3, -3], [24, 24])
+        )
         points = rng.integers(low, high, (n, 2)) * step
         polygon = Polygon(points)
         box = rng.random() < 0.3

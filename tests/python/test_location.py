@@ -433,5 +433,7 @@ def test_the_command_samples_an_encoder_like_any_dataset(terravec, tmp_path, geo
     assert table["embedding"][2].as_py() is None
     said = terravec.fails(1, "sample", "geoclip", "--points", "2,48")
     assert "weights" in said and "geoclip=WEIGHTS" in said
-    assert "--year" in terravec.fails(1, "sample", f"geoclip={geoclip_weights}", "--points", "2,48", "--year", 2024)
+    assert "--year" in terravec.fails(
+        1, "sample", f"geoclip={geoclip_weights}", "--points", "2,48", "--year", 2024
+    )
     terravec.fails(2, "sample", f"geoclip={geoclip_weights}", "--points", "2,48", "--codes")

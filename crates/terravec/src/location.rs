@@ -78,8 +78,9 @@ impl LocationDataset {
             (_, Some(_)) => return Err(Error::query(format!("{id} knows no months"), "leave --month out")),
         }
         // Rows without a place have no vector; the encoder sees the others.
-        let placed: Vec<usize> =
-            (0..points.lon.len()).filter(|&i| points.lon[i].is_finite() && points.lat[i].is_finite()).collect();
+        let placed: Vec<usize> = (0..points.lon.len())
+            .filter(|&i| points.lon[i].is_finite() && points.lat[i].is_finite())
+            .collect();
         let (lon, lat): (Vec<f64>, Vec<f64>) = placed.iter().map(|&i| (points.lon[i], points.lat[i])).unzip();
         let (depth, rows) = (self.encoder.dim(), points.lon.len() * periods.len());
         let mut status = vec![Status::Outside; rows];
