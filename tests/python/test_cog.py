@@ -61,7 +61,11 @@ def sample(dtype, shape, seed=1):
     if dtype.kind == "f":
         return field.astype(dtype)
     info = np.iinfo(dtype)
-    return np.round(info.min + (field + 1) / 2 * (float(info.max) - info.min)).clip(info.min, info.max).astype(dtype)
+    return (
+        np.round(info.min + (field + 1) / 2 * (float(info.max) - info.min))
+        .clip(info.min, info.max)
+        .astype(dtype)
+    )
 
 
 def halve(array, nodata=None, how="mean"):
@@ -78,7 +82,9 @@ def halve(array, nodata=None, how="mean"):
     for part in four:
         total += np.where(np.isnan(part), 0, part)
         count += ~np.isnan(part)
-    mean = np.divide(total, count, out=np.full_like(total, np.nan if nodata is None else nodata), where=count > 0)
+    mean = np.divide(
+        total, count, out=np.full_like(total, np.nan if nodata is None else nodata), where=count > 0
+    )
     return (mean if array.dtype.kind == "f" else np.round(mean)).astype(array.dtype)
 
 
@@ -175,7 +181,9 @@ def check_layout(path, interleave="pixel"):
 
     # IFDs and their values, then the tile indexes of all of them, then tiles.
     index = [extent for i in ifds for tag, extent in i.extent.items() if tag in (324, 325)]
-    values_end = max([i.end for i in ifds] + [e[1] for i in ifds for t, e in i.extent.items() if t not in (324, 325)])
+    values_end = max(
+        [i.end for i in ifds] + [e[1] for i in ifds for t, e in i.extent.items() if t not in (324, 325)]
+    )
     assert all(begin >= values_end for begin, _ in index)
     header_end = max([values_end] + [end for _, end in index])
 
@@ -202,7 +210,9 @@ def check_layout(path, interleave="pixel"):
     for offset, count in [(o, c) for o, c in order if c]:
         assert offset == at + 4, "tiles do not follow each other in order"
         assert struct.unpack_from("<I", data, at)[0] == count, "leader"
-        assert data[offset + count - 4 : offset + count] == data[offset + count : offset + count + 4], "trailer"
+        assert data[offset + count - 4 : offset + count] == data[offset + count : offset + count + 4], (
+            "trailer"
+        )
         at = offset + count + 4
     assert at == len(data), "bytes after the last tile"
     return ifds
@@ -321,8 +331,8 @@ def test_georeference(tmp_path, crs, transform):
 
 
 def test_names_tags_and_scales(tmp_path):
-    provenance = json.dumps({"product": "x <&> \"y\"", "note": "zwei\nZeilen\tÄöü ✓", "list": [1, 2.5, None]})
-    names = [f"A{i:02}" for i in range(63)] + ["<last> & \"least\""]
+    provenance = json.dumps({"product": 'x <&> "y"', "note": "zwei\nZeilen\tÄöü ✓", "list": [1, 2.5, None]})
+    names = [f"A{i:02}" for i in range(63)] + ['<last> & "least"']
     array = sample("int8", (64, 40, 40))
     path = write(
         tmp_path,
@@ -362,7 +372,9 @@ def test_windows_and_bands_read_alike(tmp_path):
         with rasterio.open(path) as ds:
             for band, y, x in [(1, 0, 0), (33, 130, 70), (64, 250, 250)]:
                 window = rasterio.windows.Window(x, y, 50, 50)
-                np.testing.assert_array_equal(ds.read(band, window=window), array[band - 1, y : y + 50, x : x + 50])
+                np.testing.assert_array_equal(
+                    ds.read(band, window=window), array[band - 1, y : y + 50, x : x + 50]
+                )
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path):
@@ -439,7 +451,9 @@ def test_killed_midway(tmp_path):
     """Nothing has a name before it is complete."""
     array = sample("float64", (40, 512, 512))
     job, data = tmp_path / "job.json", tmp_path / "data.raw"
-    job.write_text(json.dumps({"width": 512, "height": 512, "bands": 40, "dtype": "float64", "level": 19} | UTM))
+    job.write_text(
+        json.dumps({"width": 512, "height": 512, "bands": 40, "dtype": "float64", "level": 19} | UTM)
+    )
     data.write_bytes(array.tobytes())
     out = tmp_path / "out"
     out.mkdir()

@@ -117,7 +117,8 @@ fn reductions_that_do_not_halve_are_refused() {
 #[test]
 fn grids_beyond_reason_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    for (width, height, bands) in [(0, 10, 1), (2_000_000_000, 2_000_000_000, 1), (1_000_000, 1_000_000, 64)] {
+    for (width, height, bands) in [(0, 10, 1), (2_000_000_000, 2_000_000_000, 1), (1_000_000, 1_000_000, 64)]
+    {
         let error = CogWriter::create(&folder.path().join("x.tif"), spec(width, height, bands, DType::I8));
         assert!(matches!(error, Err(CogError::Spec { .. })), "{width} × {height} × {bands}");
     }
