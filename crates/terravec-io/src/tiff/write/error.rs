@@ -36,7 +36,7 @@ pub enum CogError {
         problem: String,
     },
     /// A stored block of a finer level could not be read back while overviews were built.
-    #[error("cannot read back block (column {bx}, row {by}) for the overviews of {}: {problem}", path.display())]
+    #[error("cannot read back block (column {bx}, row {by}) for the overviews of {}: {source}", path.display())]
     ReadBack {
         /// The file to be written.
         path: PathBuf,
@@ -44,8 +44,8 @@ pub enum CogError {
         bx: usize,
         /// Block row.
         by: usize,
-        /// What the decoder said.
-        problem: String,
+        /// What the operating system or the decoder said.
+        source: io::Error,
     },
 }
 

@@ -53,8 +53,8 @@ impl Pyramid<'_> {
             }
             let Some(record) = &finer.blocks[fy * finer.across + fx] else { continue };
             let shape = finer.block_shape(fx, fy, block);
-            let codes = read_block(self.spool, self.spec, record, shape).map_err(|problem| {
-                CogError::ReadBack { path: self.path.to_owned(), bx: fx, by: fy, problem }
+            let codes = read_block(self.spool, self.spec, record, shape).map_err(|source| {
+                CogError::ReadBack { path: self.path.to_owned(), bx: fx, by: fy, source }
             })?;
             let half = (self.reduce)(&codes);
             drop(codes);

@@ -7,7 +7,7 @@ use super::metadata::gdal_metadata;
 use super::spec::CogSpec;
 use super::spool::Level;
 
-/// "Code not in any registry", and the raster type whose coordinates are those of pixel corners.
+/// The raster type whose tie points are pixel corners, not centres.
 const PIXEL_IS_AREA: u16 = 1;
 
 /// The tags of one level, ascending; `offsets` and `sizes` have an entry per tile in TIFF order.
