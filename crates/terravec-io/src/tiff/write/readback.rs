@@ -1,5 +1,7 @@
 //! Reading blocks back from the spool.
 
+use std::io;
+
 use rayon::prelude::*;
 
 use super::super::decode::{ChunkLayout, Codec, decode_chunk};
@@ -12,9 +14,9 @@ pub(super) fn read_block(
     spec: &CogSpec,
     record: &Record,
     (height, width): (usize, usize),
-) -> Result<Codes, String> {
+) -> io::Result<Codes> {
     let mut bytes = Vec::new();
-    spool.read(record.offset, record.len(), &mut bytes).map_err(|e| e.to_string())?;
+    spool.read(record.offset, record.len(), &mut bytes)?;
     let layout = ChunkLayout {
         codec: match spec.compression {
             Compression::None => Codec::None,
@@ -33,11 +35,13 @@ pub(super) fn read_block(
     let chunks: Vec<Samples> = payloads
         .into_par_iter()
         .map(|(at, size)| {
-            let at = usize::try_from(at).map_err(|e| e.to_string())?;
-            let raw = bytes.get(at..at + size as usize).ok_or("the spool is cut short")?;
-            decode_chunk(layout, 0..spec.block, raw)
+            let at = usize::try_from(at).map_err(io::Error::other)?;
+            let raw = bytes
+                .get(at..at + size as usize)
+                .ok_or_else(|| io::Error::other("the spool is cut short"))?;
+            decode_chunk(layout, 0..spec.block, raw).map_err(io::Error::other)
         })
-        .collect::<Result<_, String>>()?;
+        .collect::<io::Result<_>>()?;
     let stride = spec.chunk_bands();
     macro_rules! build {
         ($($kind:ident),*) => {
@@ -46,7 +50,7 @@ pub(super) fn read_block(
                     let mut out = Vec::with_capacity(spec.bands * height * width);
                     for band in 0..spec.bands {
                         let (chunk, within) = if stride == 1 { (&chunks[band], 0) } else { (&chunks[0], band) };
-                        let Samples::$kind(v) = chunk else { return Err("chunks differ in type".into()) };
+                        let Samples::$kind(v) = chunk else { return Err(io::Error::other("chunks differ in type")) };
                         for y in 0..height {
                             out.extend((0..width).map(|x| v[(y * spec.block + x) * stride + within]));
                         }
