@@ -4,7 +4,8 @@
 //! `wgs84_west/south/east/north` and `path`. Paths are URLs of the publisher; in a mirror the same tail of the path lies below the
 //! folder that holds the index.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -25,6 +26,8 @@ pub(crate) const NAME: &str = "aef_index.parquet";
 /// AlphaEarth's pixel, metres.
 const PIXEL: f64 = 10.0;
 const BANDS: usize = 64;
+/// Tiles of an index that are looked for on a server before the paths are given up.
+const PROBES: usize = 20;
 
 /// Whether `location` is such an index.
 pub(crate) fn is_index(location: &str) -> bool {
@@ -69,6 +72,9 @@ pub(crate) fn read(location: &str) -> Result<(String, Vec<Tile>)> {
         rows(&batch, &mut systems, &mut tiles).map_err(&bad)?;
     }
     relative(&base, &mut tiles).map_err(bad)?;
+    if !base.contains("://") {
+        keep_present(Path::new(&base), &mut tiles);
+    }
     Ok((base, tiles))
 }
 
@@ -130,6 +136,19 @@ fn rows(
     Ok(())
 }
 
+/// Leaves out tiles that a local mirror does not hold. Every folder is listed once.
+fn keep_present(base: &Path, tiles: &mut Vec<Tile>) {
+    let mut folders: HashMap<String, HashSet<OsString>> = HashMap::new();
+    tiles.retain(|tile| {
+        let (folder, name) = tile.path.rsplit_once('/').unwrap_or(("", &tile.path));
+        if !folders.contains_key(folder) {
+            let files = std::fs::read_dir(base.join(folder)).into_iter().flatten().flatten();
+            folders.insert(folder.to_string(), files.map(|f| f.file_name()).collect());
+        }
+        folders.get(folder).is_some_and(|files| files.contains(OsStr::new(name)))
+    });
+}
+
 /// Cuts the publisher's prefix from every path: the tail that exists below `base` is found with the first tile that
 /// does.
 fn relative(base: &str, tiles: &mut [Tile]) -> std::result::Result<(), String> {
@@ -141,11 +160,14 @@ fn relative(base: &str, tiles: &mut [Tile]) -> std::result::Result<(), String> {
             Path::new(&location).is_file()
         }
     };
+    let remote = base.contains("://");
     let tail = |path: &str, keep: usize| {
         let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty()).collect();
         (keep <= parts.len()).then(|| parts[parts.len() - keep..].join("/"))
     };
-    for probe in tiles.iter().take(200) {
+    // A mirror of one area may hold few of the tiles: look at some from everywhere in the index.
+    let step = (tiles.len() / PROBES).max(1);
+    for probe in tiles.iter().step_by(if remote { step } else { 1 }) {
         let longest = probe.path.split('/').count();
         let found = (1..=longest).rev().find(|&keep| tail(&probe.path, keep).is_some_and(|t| exists(&t)));
         if let Some(keep) = found {
@@ -157,5 +179,5 @@ fn relative(base: &str, tiles: &mut [Tile]) -> std::result::Result<(), String> {
             return Ok(());
         }
     }
-    Err(format!("none of the first tiles of the index lies below {base}"))
+    Err(format!("no tile of the index lies below {base}"))
 }

@@ -8,7 +8,7 @@ pub(crate) mod reader;
 mod recognise;
 mod tile;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use terravec_geo::{Grid, LonLatBox};
@@ -151,8 +151,11 @@ impl RasterDataset {
     pub fn periods(&self, years: &Years) -> Result<Vec<Option<i32>>> {
         let have = self.years();
         match years {
-            Years::All if have.is_empty() => Ok(vec![None]),
-            Years::All => Ok(have.into_iter().map(Some).collect()),
+            Years::All => {
+                // Tiles without a year are a period of their own.
+                let dateless = self.tiles.iter().any(|t| t.year().is_none()).then_some(None);
+                Ok(have.into_iter().map(Some).chain(dateless).collect())
+            }
             Years::List(list) => {
                 if let Some(missing) = list.iter().find(|y| !have.contains(y)) {
                     let held = if have.is_empty() {
@@ -322,12 +325,11 @@ impl RasterDataset {
     pub fn summary(&self) -> Result<Summary> {
         let reader = self.reader(0)?;
         let mut years = BTreeMap::new();
-        let mut crs = Vec::new();
+        let (mut crs, mut systems) = (Vec::new(), HashSet::new());
         for tile in &self.tiles {
             *years.entry(tile.year().map_or(String::new(), |y| y.to_string())).or_insert(0) += 1;
-            let name = tile.grid.crs.to_string();
-            if !crs.contains(&name) {
-                crs.push(name);
+            if systems.insert(&tile.grid.crs) {
+                crs.push(tile.grid.crs.to_string());
             }
         }
         let mut notes = self.notes.clone();

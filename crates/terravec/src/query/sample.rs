@@ -3,7 +3,7 @@
 //! Points are grouped by tile, tiles are read in parallel, every block of a tile once. Where tiles overlap a point is looked up in
 //! the tile of its own UTM zone first, and in the next one only if it has no vector there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 use terravec_geo::{Crs, Transform, lattice};
@@ -138,17 +138,13 @@ type Candidates = Vec<(usize, Vec<(usize, usize, usize)>)>;
 fn candidates(dataset: &RasterDataset, points: &Points, period: Option<i32>) -> Result<Candidates> {
     let tiles = dataset.select(period, None);
     // Tiles of one CRS see the same projected points; project them once per CRS.
-    let mut by_crs: Vec<(Crs, Vec<usize>)> = Vec::new();
+    let mut by_crs: HashMap<&Crs, Vec<usize>> = HashMap::new();
     for id in tiles {
-        let crs = &dataset.tiles()[id].grid.crs;
-        match by_crs.iter_mut().find(|(c, _)| c == crs) {
-            Some((_, ids)) => ids.push(id),
-            None => by_crs.push((crs.clone(), vec![id])),
-        }
+        by_crs.entry(&dataset.tiles()[id].grid.crs).or_default().push(id);
     }
     let mut found: Vec<Vec<(bool, usize, usize, usize)>> = vec![Vec::new(); points.lon.len()];
     for (crs, ids) in by_crs {
-        let to = Transform::new(&Crs::wgs84(), &crs).map_err(Error::geo(format!("to {crs}")))?;
+        let to = Transform::new(&Crs::wgs84(), crs).map_err(Error::geo(format!("to {crs}")))?;
         let zone = crs.utm_zone();
         let near = near_points(dataset, points, &ids);
         if near.is_empty() {
