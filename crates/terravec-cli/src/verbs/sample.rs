@@ -36,7 +36,10 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
             return Err(Failure::usage("--month is for location encoders of the seasons", "leave it out"));
         }
         let dataset = open(spec, &options)?;
-        (sample(&dataset, points, &years, args.codes)?, dataset.covered())
+        let sampled = sample(&dataset, points, &years, args.codes)?;
+        let none = !sampled.status.contains(&Status::Valid);
+        let covered = if none { dataset.covered_beside(&sampled.points) } else { String::new() };
+        (sampled, covered)
     };
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for s in &sampled.status {

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use terravec_geo::{Grid, LonLatBox};
 use terravec_io::source;
 use terravec_io::tiff::GeoTiff;
+use terravec_io::vector::Points;
 
 pub use open::{OpenOptions, open};
 pub(crate) use product::fixed_interval;
@@ -206,6 +207,14 @@ impl RasterDataset {
         let legal = swapped.south >= -90.0 && swapped.north <= 90.0;
         (legal && self.tiles.iter().any(|t| swapped.intersects(&t.lonlat)))
             .then_some("did you swap longitude and latitude? They come as lon,lat. ")
+    }
+
+    /// What the dataset covers, for points none of which it covers; says so where longitude and latitude look exchanged.
+    #[must_use]
+    pub fn covered_beside(&self, points: &Points) -> String {
+        let one = |(x, y): (&f64, &f64)| LonLatBox { west: *x, south: *y, east: *x, north: *y };
+        let hint = points.lon.iter().zip(&points.lat).take(100).find_map(|p| self.swapped(&one(p)));
+        format!("{}{}", hint.unwrap_or_default(), self.covered())
     }
 
     /// The failure "nothing there", with what is covered.
