@@ -29,7 +29,9 @@ def indexed(seam, tmp_path_factory):
         grid = oracle.read_north_up(path).grid
         west, north = grid.transform.c, grid.transform.f
         east, south = west + 10 * grid.width, north - 10 * grid.height
-        lon, lat = oracle.to_lonlat(grid.crs, np.array([west, east, west, east]), np.array([south, south, north, north]))
+        lon, lat = oracle.to_lonlat(
+            grid.crs, np.array([west, east, west, east]), np.array([south, south, north, north])
+        )
         rows.append(
             {
                 "fid": len(rows),
@@ -57,7 +59,9 @@ def server(indexed):
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
     binary = Path(os.environ.get("TERRAVEC_TARGET", target)) / "terravec-testserver"
     port = 18_000 + os.getpid() % 10_000
-    process = subprocess.Popen([binary, indexed, "--port", str(port), "--latency-ms", "5"], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [binary, indexed, "--port", str(port), "--latency-ms", "5"], stdout=subprocess.DEVNULL
+    )
     url = f"http://127.0.0.1:{port}"
     for _ in range(100):
         try:
@@ -117,7 +121,9 @@ def test_a_server_gives_what_the_files_give(terravec, tmp_path, indexed, server,
     for dataset in (local, remote):
         out = tmp_path / "o.npy"
         terravec("extract", dataset, "--bbox", bbox, "--year", 2024, "-o", out, "--force")
-        table = terravec.table(dataset, "--points", points, "--year", 2024, "--force", out=tmp_path / "o.parquet")
+        table = terravec.table(
+            dataset, "--points", points, "--year", 2024, "--force", out=tmp_path / "o.parquet"
+        )
         got.append((np.load(out), vectors(table), table["status"].to_pylist()))
     assert np.array_equal(got[0][0], got[1][0], equal_nan=True) and not np.isnan(got[0][0]).all()
     assert got[0][1:] == got[1][1:]

@@ -488,7 +488,11 @@ def test_a_thousand_points_in_any_order(terravec, tmp_path, big):
 
 
 def test_points_that_fit_only_swapped_are_noticed(terravec, seam):
-    said = terravec("sample", f"{products.ALPHAEARTH}={seam.root}", "--points", "52.0,5.998", "--year", 2024).stderr
+    said = terravec(
+        "sample", f"{products.ALPHAEARTH}={seam.root}", "--points", "52.0,5.998", "--year", 2024
+    ).stderr
     assert "no point has a vector" in said and "swap" in said and "5.9" in said
-    said = terravec("sample", f"{products.ALPHAEARTH}={seam.root}", "--points", "20,20", "--year", 2024).stderr
+    said = terravec(
+        "sample", f"{products.ALPHAEARTH}={seam.root}", "--points", "20,20", "--year", 2024
+    ).stderr
     assert "no point has a vector" in said and "swap" not in said
