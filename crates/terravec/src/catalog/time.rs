@@ -1,5 +1,6 @@
 //! When a product holds. Intervals are half-open: a calendar year is `[Y-01-01, Y+1-01-01)`.
 
+use chrono::{NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -135,13 +136,8 @@ impl Date {
     /// Milliseconds from 1970-01-01 to its midnight, UTC.
     #[must_use]
     pub fn unix_ms(self) -> i64 {
-        // Days from civil, after Howard Hinnant's "chrono-compatible low-level date algorithms".
-        let y = i64::from(self.year) - i64::from(self.month <= 2);
-        let era = y.div_euclid(400);
-        let year_of_era = y.rem_euclid(400);
-        let day_of_year = (153 * ((i64::from(self.month) + 9) % 12) + 2) / 5 + i64::from(self.day) - 1;
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        (era * 146_097 + day_of_era - 719_468) * 86_400_000
+        let day = NaiveDate::from_ymd_opt(self.year, self.month.into(), self.day.into()).unwrap_or_default();
+        day.and_time(NaiveTime::MIN).and_utc().timestamp_millis()
     }
 }
 
