@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tiff = GeoTiff::open_path(file)?;
     let all: Vec<usize> = (0..tiff.bands()).collect();
     let number = |i: usize| -> Result<usize, std::num::ParseIntError> { rest[i].parse() };
-    let mut mask = None;
+    let mask;
     let codes = match rest.first().map(String::as_str) {
         None => {
             let window = Window { col: 0, row: 0, width: tiff.width(), height: tiff.height() };
@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     Ok((c.parse()?, r.parse()?))
                 })
                 .collect::<Result<_, Box<dyn std::error::Error>>>()?;
+            mask = tiff.read_mask_points(&at)?;
             tiff.read_points(&all, &at)?
         }
         Some(_) => {
@@ -39,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out, codes.samples.to_le_bytes())?;
     let grid = tiff.grid().map(|g| {
         let a = g.affine;
-        serde_json::json!({ "epsg": g.crs.epsg(), "transform": [a.a, a.b, a.c, a.d, a.e, a.f] })
+        serde_json::json!({ "epsg": g.crs.epsg(), "crs": g.crs.to_projjson(), "transform": [a.a, a.b, a.c, a.d, a.e, a.f] })
     });
     println!(
         "{}",

@@ -204,16 +204,7 @@ impl TileReader {
     ) -> Result<Pixels> {
         let stored = self.stored_bands(bands, want);
         let codes = self.tiff.read_points(&stored, at)?;
-        let mask = if self.tiff.has_mask() {
-            let mut mask = Vec::with_capacity(at.len());
-            for &(col, row) in at {
-                let one = self.tiff.read_mask(0, Window { col, row, width: 1, height: 1 })?;
-                mask.push(one.is_none_or(|m| m[0]));
-            }
-            Some(mask)
-        } else {
-            None
-        };
+        let mask = self.tiff.read_mask_points(at)?;
         self.pixels(codes, mask.as_deref(), bands, want)
     }
 }
