@@ -80,6 +80,7 @@ pub(super) fn cut(range: &Range<u64>, requests: &[Range<u64>], answers: &[Bytes]
 }
 
 #[cfg(test)]
+#[allow(clippy::reversed_empty_ranges)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -116,7 +117,7 @@ mod tests {
         fn every_byte_asked_for_comes_back(
             ranges in prop::collection::vec((0u64..60_000, 0u64..30_000).prop_map(|(a, n)| a..a + n), 0..30),
         ) {
-            let object: Vec<u8> = (0..90_000u32).map(|i| (i * 7919 >> 5) as u8).collect();
+            let object: Vec<u8> = (0..90_000u32).map(|i| ((i * 7919) >> 5) as u8).collect();
             let requests = coalesce(&ranges);
             prop_assert!(requests.windows(2).all(|w| w[0].end <= w[1].start));
             let answers: Vec<_> = requests

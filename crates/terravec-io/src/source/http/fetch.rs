@@ -47,7 +47,6 @@ fn broken(what: impl Into<String>) -> Trouble {
 }
 
 /// An object, and what its answers have told so far.
-#[derive(Debug)]
 pub(super) struct Remote {
     pub(super) web: Web,
     options: HttpOptions,
@@ -135,7 +134,7 @@ impl Remote {
         let Some((start, end, size)) = content_range(answer.headers()) else {
             return Err(broken("the server does not say which part of the file it sends"));
         };
-        self.check(Identity::new(size, answer.headers()))?;
+        self.check(&Identity::new(size, answer.headers()))?;
         if start != range.start || end != range.end.min(size) {
             return Err(broken(format!(
                 "the server sends bytes {start}..{end} where {}..{} were asked for",
@@ -159,7 +158,7 @@ impl Remote {
         }
         let size = answer.content_length();
         if let Some(size) = size {
-            self.check(Identity::new(size, &headers))?;
+            self.check(&Identity::new(size, &headers))?;
         }
         let ignored = Final(SourceError::RangesIgnored { url: self.web.shown.clone(), size });
         if size.is_some_and(|size| size > WHOLE) {
@@ -169,7 +168,7 @@ impl Remote {
             Some(size) => self.body(answer, size).await?,
             None => self.open_ended(answer).await?.ok_or(ignored)?,
         };
-        self.check(Identity::new(body.len() as u64, &headers))?;
+        self.check(&Identity::new(body.len() as u64, &headers))?;
         let body = self.head.get_or_init(|| body);
         let end = range.end.min(body.len() as u64);
         if range.start >= end && !body.is_empty() {
@@ -183,7 +182,7 @@ impl Remote {
         let Some(size) = unsatisfied_size(answer.headers()) else {
             return Err(Final(self.bad(format!("the server has no bytes {}..{}", range.start, range.end))));
         };
-        self.check(Identity::new(size, answer.headers()))?;
+        self.check(&Identity::new(size, answer.headers()))?;
         if size == 0 { Ok(Bytes::new()) } else { Err(Final(self.beyond_end(range, size))) }
     }
 
@@ -260,8 +259,8 @@ impl Remote {
     }
 
     /// The first answer says what the object is; the others must say the same.
-    fn check(&self, now: Identity) -> Result<(), Trouble> {
-        match self.identity.get_or_init(|| now.clone()).difference(&now) {
+    fn check(&self, now: &Identity) -> Result<(), Trouble> {
+        match self.identity.get_or_init(|| now.clone()).difference(now) {
             None => Ok(()),
             Some(what) => Err(Final(SourceError::ObjectChanged { url: self.web.shown.clone(), what })),
         }
