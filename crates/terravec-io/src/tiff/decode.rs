@@ -1,14 +1,13 @@
 //! From the bytes of one chunk (a tile or strip, of one band or of all) to numbers.
 //!
-//! A predictor works on rows of the chunk as it was written: in a file with a plane per band the stride is 1, with all bands in a
-//! pixel it is the number of bands. Crates that take the number of bands for both return wrong numbers.
+//! Decompressors are kept per thread: making one anew costs as much as a small chunk.
 
 use std::cell::RefCell;
-use std::io::Read;
 use std::ops::Range;
 
 use half::f16;
 
+use super::predict::{undo_byte_differences, undo_differences, undo_float_planes};
 use crate::{DType, Samples};
 
 /// How chunks are compressed.
@@ -30,14 +29,24 @@ impl Codec {
             8 | 32946 => Self::Deflate,
             32773 => Self::PackBits,
             50000 => Self::Zstd,
-            2..=4 => return Err("CCITT compression".into()),
-            6 | 7 => return Err("JPEG compression".into()),
-            34712 => return Err("JPEG 2000 compression".into()),
-            34887 => return Err("LERC compression".into()),
-            34925 => return Err("LZMA compression".into()),
-            50001 => return Err("WebP compression".into()),
-            50002 => return Err("JPEG XL compression".into()),
-            other => return Err(format!("compression {other}")),
+            other => {
+                let name = match other {
+                    2..=4 | 32771 => "CCITT",
+                    6 | 7 | 34892 => "JPEG",
+                    9 | 10 | 34661 => "JBIG",
+                    32766 => "NeXT",
+                    32809 => "ThunderScan",
+                    32908 | 32909 => "Pixar",
+                    33003..=33005 | 34712 => "JPEG 2000",
+                    34676 | 34677 => "SGI LogLuv",
+                    34887 => "LERC",
+                    34925 => "LZMA",
+                    50001 => "WebP",
+                    50002 | 52546 => "JPEG XL",
+                    _ => return Err(format!("compression {other}")),
+                };
+                return Err(format!("{name} compression"));
+            }
         })
     }
 
@@ -67,6 +76,7 @@ pub(crate) struct ChunkLayout {
 }
 
 thread_local! {
+    static DEFLATE: RefCell<Option<flate2::Decompress>> = const { RefCell::new(None) };
     static ZSTD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
     static ZSTD_PART: RefCell<Option<zstd::stream::raw::Decoder<'static>>> = const { RefCell::new(None) };
 }
@@ -85,20 +95,45 @@ pub(crate) fn decode_chunk(layout: ChunkLayout, rows: Range<usize>, bytes: &[u8]
     if raw.len() < need {
         return Err(format!("a block decodes to {} bytes, {need} are needed", raw.len()));
     }
-    let mut raw = match rows.start {
-        0 => raw,
-        start => raw[row * start..need].to_vec(),
-    };
-    raw.truncate(row * rows.len());
-    match layout.predictor {
-        3 => unpredict_float(&mut raw, layout),
-        _ => swap_to_native(&mut raw, layout),
+    Ok(numbers(raw, row * rows.start..need, layout))
+}
+
+/// The numbers in `used` of the bytes of whole rows.
+fn numbers(mut raw: Vec<u8>, used: Range<usize>, layout: ChunkLayout) -> Samples {
+    let (row, stride) = (layout.width * layout.samples, layout.samples);
+    macro_rules! wide {
+        ($t:ty, $n:literal) => {{
+            let mut v: Vec<$t> = match (layout.predictor, layout.big_endian) {
+                (3, _) => undo_float_planes(&mut raw[used], row, stride, <$t>::from_be_bytes),
+                (_, true) => raw[used].as_chunks::<$n>().0.iter().map(|b| <$t>::from_be_bytes(*b)).collect(),
+                (_, false) => raw[used].as_chunks::<$n>().0.iter().map(|b| <$t>::from_le_bytes(*b)).collect(),
+            };
+            if layout.predictor == 2 {
+                undo_differences(&mut v, row, stride);
+            }
+            v
+        }};
     }
-    let mut samples = cast(raw, layout.dtype);
-    if layout.predictor == 2 {
-        undo_differences(&mut samples, layout.width, layout.samples);
+    match layout.dtype {
+        DType::U8 | DType::I8 => {
+            raw.truncate(used.end);
+            raw.drain(..used.start);
+            if layout.predictor == 2 {
+                undo_byte_differences(&mut raw, row, stride);
+            }
+            match layout.dtype {
+                DType::U8 => Samples::U8(raw),
+                _ => Samples::I8(raw.into_iter().map(u8::cast_signed).collect()),
+            }
+        }
+        DType::U16 => Samples::U16(wide!(u16, 2)),
+        DType::I16 => Samples::I16(wide!(u16, 2).into_iter().map(u16::cast_signed).collect()),
+        DType::F16 => Samples::F16(wide!(u16, 2).into_iter().map(f16::from_bits).collect()),
+        DType::U32 => Samples::U32(wide!(u32, 4)),
+        DType::I32 => Samples::I32(wide!(u32, 4).into_iter().map(u32::cast_signed).collect()),
+        DType::F32 => Samples::F32(wide!(u32, 4).into_iter().map(f32::from_bits).collect()),
+        DType::F64 => Samples::F64(wide!(u64, 8).into_iter().map(f64::from_bits).collect()),
     }
-    Ok(samples)
 }
 
 /// The first `need` bytes of ZSTD data.
@@ -128,18 +163,42 @@ fn inflate_part(bytes: &[u8], need: usize) -> Result<Vec<u8>, String> {
     })
 }
 
-/// Decompresses at least the first `need` bytes of a block of `full` bytes; ZSTD data that decodes to more is refused.
+/// The first `need` of `full` bytes of DEFLATE (zlib) data. A block that is wanted to its end is checked to its end.
+fn inflate_zlib(bytes: &[u8], full: usize, need: usize) -> Result<Vec<u8>, String> {
+    use flate2::{Decompress, FlushDecompress, Status};
+    let damaged = |e: flate2::DecompressError| format!("DEFLATE data is damaged: {e}");
+    DEFLATE.with(|cell| {
+        let mut slot = cell.borrow_mut();
+        let decoder = slot.get_or_insert_with(|| Decompress::new(true));
+        decoder.reset(true);
+        // One byte more than may come: a block that fills it is no block of this size, and one that does not has
+        // had its checksum compared.
+        let mut out = vec![0; if need == full { full + 1 } else { need }];
+        loop {
+            let (read, written) = (decoder.total_in() as usize, decoder.total_out() as usize);
+            let status = decoder
+                .decompress(&bytes[read..], &mut out[written..], FlushDecompress::None)
+                .map_err(damaged)?;
+            let moved = (decoder.total_in() as usize, decoder.total_out() as usize) != (read, written);
+            if status == Status::StreamEnd || !moved || decoder.total_out() as usize == out.len() {
+                break;
+            }
+        }
+        let written = decoder.total_out() as usize;
+        if written > full {
+            return Err(format!("DEFLATE data decodes to more than the {full} bytes of a block"));
+        }
+        out.truncate(written);
+        Ok(out)
+    })
+}
+
+/// Decompresses at least the first `need` bytes of a block of `full` bytes. Never are more than `full` made, whatever the
+/// data says.
 fn inflate(codec: Codec, bytes: &[u8], full: usize, need: usize) -> Result<Vec<u8>, String> {
     match codec {
         Codec::None => Ok(bytes[..bytes.len().min(need)].to_vec()),
-        Codec::Deflate => {
-            let mut out = Vec::with_capacity(need);
-            flate2::read::ZlibDecoder::new(bytes)
-                .take(need as u64)
-                .read_to_end(&mut out)
-                .map_err(|e| format!("DEFLATE data is damaged: {e}"))?;
-            Ok(out)
-        }
+        Codec::Deflate => inflate_zlib(bytes, full, need),
         Codec::Zstd => ZSTD.with(|cell| {
             let mut slot = cell.borrow_mut();
             let decoder = match &mut *slot {
@@ -198,101 +257,4 @@ fn pack_bits(bytes: &[u8], full: usize) -> Result<Vec<u8>, String> {
     }
     out.truncate(full);
     Ok(out)
-}
-
-fn swap_to_native(raw: &mut [u8], layout: ChunkLayout) {
-    let size = layout.dtype.size();
-    if size > 1 && layout.big_endian != cfg!(target_endian = "big") {
-        for number in raw.chunks_exact_mut(size) {
-            number.reverse();
-        }
-    }
-}
-
-/// Predictor 3 (Adobe TIFF technical note 3): per row, byte differences over planes of bytes, most significant plane
-/// first.
-fn unpredict_float(raw: &mut [u8], layout: ChunkLayout) {
-    let size = layout.dtype.size();
-    let numbers = layout.width * layout.samples;
-    let mut planes = vec![0u8; numbers * size];
-    for row in raw.chunks_exact_mut(numbers * size) {
-        for i in layout.samples..row.len() {
-            row[i] = row[i].wrapping_add(row[i - layout.samples]);
-        }
-        planes.copy_from_slice(row);
-        for (i, number) in row.chunks_exact_mut(size).enumerate() {
-            for (b, byte) in number.iter_mut().enumerate() {
-                let plane = if cfg!(target_endian = "big") { b } else { size - 1 - b };
-                *byte = planes[plane * numbers + i];
-            }
-        }
-    }
-}
-
-fn cast(raw: Vec<u8>, dtype: DType) -> Samples {
-    macro_rules! numbers {
-        ($t:ty, $n:literal) => {
-            Samples::from(
-                raw.chunks_exact($n)
-                    .map(|c| <$t>::from_ne_bytes(c.try_into().unwrap_or([0; $n])))
-                    .collect::<Vec<$t>>(),
-            )
-        };
-    }
-    match dtype {
-        DType::U8 => Samples::U8(raw),
-        DType::I8 => Samples::I8(raw.into_iter().map(u8::cast_signed).collect()),
-        DType::U16 => numbers!(u16, 2),
-        DType::I16 => numbers!(i16, 2),
-        DType::U32 => numbers!(u32, 4),
-        DType::I32 => numbers!(i32, 4),
-        DType::F16 => numbers!(f16, 2),
-        DType::F32 => numbers!(f32, 4),
-        DType::F64 => numbers!(f64, 8),
-    }
-}
-
-/// Predictor 2: every number is the difference to its left neighbour of the same band. Floats are differenced by
-/// their bits.
-fn undo_differences(samples: &mut Samples, width: usize, stride: usize) {
-    macro_rules! sum {
-        ($v:expr) => {
-            for row in $v.chunks_exact_mut(width * stride) {
-                if stride == 1 {
-                    let mut acc = row[0];
-                    for q in &mut row[1..] {
-                        acc = acc.wrapping_add(*q);
-                        *q = acc;
-                    }
-                } else {
-                    for i in stride..row.len() {
-                        row[i] = row[i].wrapping_add(row[i - stride]);
-                    }
-                }
-            }
-        };
-    }
-    macro_rules! bits {
-        ($v:expr, $t:ty) => {
-            for row in $v.chunks_exact_mut(width * stride) {
-                for i in stride..row.len() {
-                    row[i] = <$t>::from_bits(row[i].to_bits().wrapping_add(row[i - stride].to_bits()));
-                }
-            }
-        };
-    }
-    if width == 0 || stride == 0 {
-        return;
-    }
-    match samples {
-        Samples::U8(v) => sum!(v),
-        Samples::I8(v) => sum!(v),
-        Samples::U16(v) => sum!(v),
-        Samples::I16(v) => sum!(v),
-        Samples::U32(v) => sum!(v),
-        Samples::I32(v) => sum!(v),
-        Samples::F16(v) => bits!(v, f16),
-        Samples::F32(v) => bits!(v, f32),
-        Samples::F64(v) => bits!(v, f64),
-    }
 }

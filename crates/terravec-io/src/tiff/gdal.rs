@@ -53,15 +53,54 @@ pub(super) fn metadata(file: &File, ifd: &Ifd, bands: usize) -> Result<Metadata,
 
 /// GDAL escapes values twice, so the parsed text is still escaped once.
 fn unescape(text: &str) -> String {
-    if !text.contains('&') {
-        return text.to_string();
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('&') {
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let entity = rest.find(';').and_then(|end| Some((character(&rest[1..end])?, end)));
+        let (c, end) = entity.unwrap_or(('&', 0));
+        out.push(c);
+        rest = &rest[end + 1..];
     }
-    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
-        .iter()
-        .fold(text.to_string(), |t, (from, to)| t.replace(from, to))
+    out + rest
+}
+
+/// The character of an entity: `lt`, `#10`, `#x0A`, ….
+fn character(entity: &str) -> Option<char> {
+    match entity {
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "amp" => Some('&'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => {
+            let number = entity.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16),
+                None => number.parse(),
+            };
+            char::from_u32(code.ok()?)
+        }
+    }
 }
 
 /// The number in `GDAL_NODATA`; text that is no number is no nodata, as for GDAL.
 pub(super) fn nodata(file: &File, ifd: &Ifd) -> Result<Option<f64>, TiffError> {
     Ok(ifd.text(file, tag::GDAL_NODATA)?.and_then(|t| t.trim().parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn entities() {
+        for (text, plain) in [
+            ("", ""),
+            ("a & b; c", "a & b; c"),
+            ("&lt;&amp;lt;&#10;&#x41;é&quot;", "<&lt;\nAé\""),
+            ("&nope;&#xD800;&", "&nope;&#xD800;&"),
+        ] {
+            assert_eq!(super::unescape(text), plain);
+        }
+    }
 }

@@ -9,6 +9,7 @@ use terravec_geo::{Affine, Crs, Grid};
 
 use super::error::TiffError;
 use super::ifd::{File, Ifd, tag};
+use super::projection::spelled_out;
 
 /// The georeference of a file.
 #[derive(Debug, Clone, Default)]
@@ -67,21 +68,32 @@ fn affine(file: &File, ifd: &Ifd) -> Result<Option<Affine>, TiffError> {
     let scale = ifd.doubles(file, tag::PIXEL_SCALE)?;
     let tie = ifd.doubles(file, tag::TIEPOINT)?;
     if scale.len() >= 2 && tie.len() >= 6 {
-        let (x0, y0) = (tie[3] - tie[0] * scale[0], tie[4] + tie[1] * scale[1]);
-        return Ok(Some(Affine::new(scale[0], 0.0, x0, 0.0, -scale[1], y0)));
+        // Pixel sizes have no sign. Writers that give one mean the same rows as those that do not, and so does GDAL.
+        let (res_x, res_y) = (scale[0], scale[1].abs());
+        let (x0, y0) = (tie[3] - tie[0] * res_x, tie[4] + tie[1] * res_y);
+        return Ok(Some(Affine::new(res_x, 0.0, x0, 0.0, -res_y, y0)));
     }
     Ok(None)
 }
 
-struct Keys {
+/// The values of the GeoKeys.
+pub(super) struct Keys {
     short: BTreeMap<u64, u64>,
     double: BTreeMap<u64, f64>,
     text: BTreeMap<u64, String>,
 }
 
 impl Keys {
-    fn short(&self, key: u64) -> Option<u64> {
+    pub(super) fn short(&self, key: u64) -> Option<u64> {
         self.short.get(&key).copied()
+    }
+
+    pub(super) fn double(&self, key: u64) -> Option<f64> {
+        self.double.get(&key).copied()
+    }
+
+    pub(super) fn text(&self, key: u64) -> Option<&str> {
+        self.text.get(&key).map(String::as_str)
     }
 }
 
@@ -132,25 +144,30 @@ fn crs(keys: &Keys) -> Result<Crs, String> {
     if model.is_none() && keys.short.is_empty() {
         return Err("it names no coordinate reference system".into());
     }
-    // A user-defined system whose citation holds WKT or names a UTM zone.
-    for key in [3073, 1026, 2049] {
-        if let Some(text) = keys.text.get(&key) {
-            let wkt = text.trim_start_matches("ESRI PE String = ");
-            if let Ok(crs) = Crs::from_wkt(wkt) {
-                return Ok(crs);
-            }
-            if let Some(crs) = utm_by_name(text) {
-                return Ok(crs);
-            }
+    // A user-defined system whose citation holds WKT, whose parameters are given, or whose name is that of a UTM zone.
+    let citations = || [3073, 1026, 2049].into_iter().filter_map(|key| keys.text(key));
+    for text in citations() {
+        if let Ok(crs) = Crs::from_wkt(text.trim_start_matches("ESRI PE String = ")) {
+            return Ok(crs);
+        }
+        // The parameters of Web Mercator are those of another projection in GeoKeys.
+        if squeezed(text).contains("webmercator") || squeezed(text).contains("pseudomercator") {
+            return Crs::from_epsg(3857).map_err(|e| e.to_string());
         }
     }
-    if let Some(crs) = utm_by_parameters(keys) {
-        return Ok(crs);
-    }
-    Err(format!(
-        "its coordinate reference system is user-defined ({})",
-        keys.text.get(&3073).or(keys.text.get(&1026)).map_or("without a name", String::as_str)
-    ))
+    let spelled = match spelled_out(keys) {
+        Ok(Some(crs)) => return Ok(crs),
+        Ok(None) => String::new(),
+        Err(reason) => format!(": {reason}"),
+    };
+    citations().find_map(utm_by_name).ok_or_else(|| {
+        let name = keys.text(3073).or(keys.text(1026)).unwrap_or("without a name");
+        format!("its coordinate reference system is user-defined ({name}){spelled}")
+    })
+}
+
+fn squeezed(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// `WGS 84 / UTM zone 31N` and the like, for WGS 84 only.
@@ -163,24 +180,4 @@ fn utm_by_name(text: &str) -> Option<Crs> {
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     let south = rest[digits.len()..].trim_start().starts_with('S');
     Crs::utm(digits.parse().ok()?, south).ok()
-}
-
-/// Transverse Mercator on WGS 84 with the parameters of a UTM zone.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::float_cmp)]
-fn utm_by_parameters(keys: &Keys) -> Option<Crs> {
-    let get = |keys_: &[u64]| keys_.iter().find_map(|k| keys.double.get(k).copied());
-    if keys.short(3075) != Some(1) || keys.short(2048) != Some(4326) {
-        return None;
-    }
-    let lon = get(&[3080, 3084])?;
-    let (scale, east, north) = (get(&[3092])?, get(&[3082])?, get(&[3083])?);
-    let zone = (lon + 183.0) / 6.0;
-    if scale != 0.9996 || east != 500_000.0 || zone != zone.round() || !(1.0..=60.0).contains(&zone) {
-        return None;
-    }
-    match north {
-        0.0 => Crs::utm(zone as u8, false).ok(),
-        10_000_000.0 => Crs::utm(zone as u8, true).ok(),
-        _ => None,
-    }
 }

@@ -3,7 +3,7 @@
 //! Values are fetched when asked for. Long arrays (the offsets of a million tiles) stay in the file; only the part that
 //! a read needs is fetched. Every count is checked against the size of the file before anything is allocated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
@@ -43,6 +43,7 @@ pub(super) mod tag {
     pub(crate) const TILE_OFFSETS: u16 = 324;
     pub(crate) const TILE_COUNTS: u16 = 325;
     pub(crate) const SAMPLE_FORMAT: u16 = 339;
+    pub(crate) const YCBCR_SUBSAMPLING: u16 = 530;
     pub(crate) const PIXEL_SCALE: u16 = 33550;
     pub(crate) const TIEPOINT: u16 = 33922;
     pub(crate) const TRANSFORMATION: u16 = 34264;
@@ -124,12 +125,7 @@ impl File {
 
     /// Reads bytes, from the kept start if they lie there.
     fn bytes(&self, range: Range<u64>, what: &str) -> Result<Bytes, TiffError> {
-        if range.end > self.len || range.start > range.end {
-            return Err(self.corrupt(
-                what,
-                format!("bytes {}..{} lie beyond the file of {}", range.start, range.end, self.len),
-            ));
-        }
+        self.within(&range, what)?;
         if range.end <= self.head.len() as u64 {
             #[allow(clippy::cast_possible_truncation)]
             return Ok(self.head.slice(range.start as usize..range.end as usize));
@@ -137,33 +133,53 @@ impl File {
         Ok(self.source.read(range)?)
     }
 
-    /// Reads a part of a long array through pages that are kept.
-    fn paged(&self, range: Range<u64>, what: &str) -> Result<Vec<u8>, TiffError> {
+    /// Refuses bytes that the file does not have.
+    fn within(&self, range: &Range<u64>, what: &str) -> Result<(), TiffError> {
         if range.end > self.len || range.start > range.end {
             return Err(self.corrupt(
                 what,
                 format!("bytes {}..{} lie beyond the file of {}", range.start, range.end, self.len),
             ));
         }
+        Ok(())
+    }
+
+    /// The kept pages of long arrays.
+    fn pages(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Bytes>> {
+        // A thread that panicked left at worst a page less.
+        self.pages.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Fetches the pages of these ranges that are not kept yet, all at once.
+    fn fetch_pages(&self, ranges: impl Iterator<Item = Range<u64>>) -> Result<(), TiffError> {
+        let mut missing = BTreeSet::new();
+        {
+            let pages = self.pages();
+            for range in ranges.filter(|r| r.end > self.head.len() as u64 && r.end <= self.len) {
+                let wanted = range.start / PAGE..range.end.div_ceil(PAGE);
+                missing.extend(wanted.filter(|p| !pages.contains_key(p)));
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let bytes: Vec<Range<u64>> =
+            missing.iter().map(|p| p * PAGE..((p + 1) * PAGE).min(self.len)).collect();
+        let read = self.source.read_ranges(&bytes)?;
+        self.pages().extend(missing.into_iter().zip(read));
+        Ok(())
+    }
+
+    /// Reads a part of a long array through pages that are kept.
+    fn paged(&self, range: Range<u64>, what: &str) -> Result<Vec<u8>, TiffError> {
+        self.within(&range, what)?;
         if range.end <= self.head.len() as u64 {
             return Ok(self.bytes(range, what)?.to_vec());
         }
-        let first = range.start / PAGE;
-        let last = (range.end - 1) / PAGE;
-        let missing: Vec<u64> = {
-            let pages = self.pages.lock().map_err(|_| self.corrupt(what, "another thread failed"))?;
-            (first..=last).filter(|p| !pages.contains_key(p)).collect()
-        };
-        if !missing.is_empty() {
-            let ranges: Vec<Range<u64>> =
-                missing.iter().map(|p| p * PAGE..((p + 1) * PAGE).min(self.len)).collect();
-            let read = self.source.read_ranges(&ranges)?;
-            let mut pages = self.pages.lock().map_err(|_| self.corrupt(what, "another thread failed"))?;
-            pages.extend(missing.into_iter().zip(read));
-        }
-        let pages = self.pages.lock().map_err(|_| self.corrupt(what, "another thread failed"))?;
+        self.fetch_pages(std::iter::once(range.clone()))?;
+        let pages = self.pages();
         let mut out = Vec::new();
-        for p in first..=last {
+        for p in range.start / PAGE..range.end.div_ceil(PAGE) {
             let page = pages.get(&p).ok_or_else(|| self.corrupt(what, "page lost"))?;
             let base = p * PAGE;
             #[allow(clippy::cast_possible_truncation)]
@@ -362,22 +378,42 @@ impl Ifd {
         Ok(Some(String::from_utf8_lossy(&bytes[..end]).into_owned()))
     }
 
-    /// Values `range` of a long array of whole numbers, of which only the part is fetched.
-    pub(super) fn part(&self, file: &File, tag: u16, range: Range<u64>) -> Result<Vec<u64>, TiffError> {
-        let name = tag::name(tag);
-        let entry = self.entries.get(&tag).ok_or_else(|| file.corrupt(&name, "the tag is missing"))?;
+    /// Where values `range` of a long array of whole numbers lie, and the size of one.
+    fn span(&self, file: &File, tag: u16, range: &Range<u64>) -> Result<(Range<u64>, u64), TiffError> {
+        let name = || tag::name(tag);
+        let entry = self.entries.get(&tag).ok_or_else(|| file.corrupt(name(), "the tag is missing"))?;
         let size = match entry.kind {
             3 | 4 | 13 | 16 | 18 => size_of(entry.kind).unwrap_or(4),
             other => {
-                return Err(file.corrupt(name, format!("its values are of type {other}, not whole numbers")));
+                return Err(
+                    file.corrupt(name(), format!("its values are of type {other}, not whole numbers"))
+                );
             }
         };
         if entry.at == u64::MAX || range.end > entry.count {
             return Err(
-                file.corrupt(name, format!("it has {} values, value {} is needed", entry.count, range.end))
+                file.corrupt(name(), format!("it has {} values, value {} is needed", entry.count, range.end))
             );
         }
-        let bytes = file.paged(entry.at + range.start * size..entry.at + range.end * size, &name)?;
+        Ok((entry.at + range.start * size..entry.at + range.end * size, size))
+    }
+
+    /// Fetches parts of long arrays that [`Ifd::part`] will be asked for, all at once.
+    pub(super) fn prefetch(
+        &self,
+        file: &File,
+        parts: impl Iterator<Item = (u16, Range<u64>)>,
+    ) -> Result<(), TiffError> {
+        let spans: Vec<_> = parts
+            .map(|(tag, range)| Ok(self.span(file, tag, &range)?.0))
+            .collect::<Result<_, TiffError>>()?;
+        file.fetch_pages(spans.into_iter())
+    }
+
+    /// Values `range` of a long array of whole numbers, of which only the part is fetched.
+    pub(super) fn part(&self, file: &File, tag: u16, range: &Range<u64>) -> Result<Vec<u64>, TiffError> {
+        let (span, size) = self.span(file, tag, range)?;
+        let bytes = file.paged(span, &tag::name(tag))?;
         Ok(bytes.chunks_exact(usize::try_from(size).unwrap_or(4)).map(|c| file.uint(c)).collect())
     }
 }

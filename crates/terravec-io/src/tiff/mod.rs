@@ -3,11 +3,16 @@
 //! The decoder is our own because the crates that exist return wrong numbers for files with a plane per band and a
 //! predictor, which is what AlphaEarth and the recommended layout are.
 
+mod arrange;
 pub(crate) mod decode;
 mod error;
+mod fetch;
 mod gdal;
 mod georef;
 mod ifd;
+mod image;
+mod predict;
+mod projection;
 mod reader;
 pub mod write;
 
