@@ -179,8 +179,9 @@ async fn copy(
         let piece = PIECE.min(range.end - offset) as usize;
         object.read(offset, &mut buffer[..piece])?;
         shared.pace(piece).await;
-        stream.write_all(&buffer[..piece]).await?;
+        // Counted before the client can see them, so that a client that is done finds them counted.
         shared.bytes.fetch_add(piece as u64, Ordering::Relaxed);
+        stream.write_all(&buffer[..piece]).await?;
         offset += piece as u64;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! From what a user types to where the bytes are.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub(super) enum Address {
 }
 
 /// A web address, and what of it may be shown.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Web {
     pub(super) url: Url,
     /// Without user, password and the values of query parameters that may grant access.
@@ -95,6 +96,13 @@ fn elsewhere(scheme: &str, rest: &str) -> String {
             format!("; write the address without {prefix}")
         }
         _ => String::new(),
+    }
+}
+
+impl fmt::Debug for Web {
+    /// Only what may be shown: debug output ends up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shown.fmt(f)
     }
 }
 

@@ -52,7 +52,7 @@ pub fn list(root: &str) -> Result<Vec<Entry>, SourceError> {
         if !seen.insert(folder.clone()) {
             continue;
         }
-        let mut found_links = Vec::new();
+        let links_before = links.len();
         for item in fs::read_dir(&folder).map_err(|e| fail(&folder, &e))? {
             let item = item.map_err(|e| fail(&folder, &e))?;
             let Ok(name) = item.file_name().into_string() else { continue };
@@ -69,15 +69,17 @@ pub fn list(root: &str) -> Result<Vec<Entry>, SourceError> {
                 }
                 Ok(meta) if meta.is_dir() => {
                     if let Ok(target) = fs::canonicalize(item.path()) {
-                        found_links.push((target, path));
+                        links.push((target, path));
                     }
                 }
                 // Neither file nor folder, a link that leads nowhere, or a file deleted meanwhile.
                 _ => {}
             }
         }
-        links.extend(found_links);
-        links.sort_unstable_by(|a, b| b.1.cmp(&a.1));
+        if links.len() > links_before {
+            // The order in which the system tells names must not decide which of two links is followed.
+            links.sort_unstable_by(|a, b| b.1.cmp(&a.1));
+        }
     }
     entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(entries)

@@ -30,7 +30,11 @@ impl LocalSource {
         let url = path.display().to_string();
         let fail = |e: io::Error| SourceError::from_io(&url, &e);
         // Windows refuses to open a folder with a message about permissions, so look first.
-        let meta = path.metadata().map_err(fail)?;
+        let meta = match path.metadata() {
+            // A file stands where a folder should: the path leads nowhere.
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Err(SourceError::NotFound { url }),
+            other => other.map_err(fail)?,
+        };
         if meta.is_dir() {
             return Err(SourceError::IsFolder { url });
         }

@@ -80,7 +80,7 @@ pub(super) fn cut(range: &Range<u64>, requests: &[Range<u64>], answers: &[Bytes]
 }
 
 #[cfg(test)]
-#[allow(clippy::single_range_in_vec_init, clippy::reversed_empty_ranges)]
+#[allow(clippy::reversed_empty_ranges)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

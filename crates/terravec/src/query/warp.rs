@@ -43,7 +43,6 @@ pub(crate) fn chunk(
     let (height, width) = (target.height, target.width);
     let mut out = Pixels::empty(recipe.kind, recipe.depth, height, width, Status::Outside);
     let mut sums: Option<Accumulator> = None;
-    let mut resampled = false;
     for layer in layers {
         if out.status().iter().all(|s| *s == Status::Valid) {
             break;
@@ -80,12 +79,10 @@ pub(crate) fn chunk(
         };
         match (recipe.resampling, recipe.kind) {
             (Resampling::Average, Kind::Vectors) => {
-                resampled = true;
                 let acc = sums.get_or_insert_with(|| Accumulator::new(recipe.depth, height, width));
                 average(layer, &footprints(&place(corners(target)), width, height), recipe, acc, cache)?;
             }
             (Resampling::Bilinear, Kind::Vectors) => {
-                resampled = true;
                 let at = place(centres(target));
                 if let Some(span) = span_of(&at, 1, layer) {
                     let Pixels::Vectors(source) =
@@ -93,25 +90,22 @@ pub(crate) fn chunk(
                     else {
                         unreachable!("asked for vectors")
                     };
-                    let local = shift(&at, span);
-                    out.paste(
-                        &Pixels::Vectors(bilinear(&local, &source).means(&source, height, width)),
-                        0,
-                        0,
-                    );
+                    let mut means = bilinear(&shift(&at, span), &source).means(&source, height, width);
+                    if recipe.renormalise {
+                        means.normalise();
+                    }
+                    out.paste(&Pixels::Vectors(means), 0, 0);
                 }
             }
             _ => nearest(layer, &place(centres(target)), recipe, &mut out, cache)?,
         }
     }
     if let Some(acc) = sums {
-        out.paste(&Pixels::Vectors(acc.finish()), 0, 0);
-    }
-    if let Pixels::Vectors(v) = &mut out
-        && resampled
-        && recipe.renormalise
-    {
-        v.normalise();
+        let mut means = acc.finish();
+        if recipe.renormalise {
+            means.normalise();
+        }
+        out.paste(&Pixels::Vectors(means), 0, 0);
     }
     Ok(out)
 }

@@ -47,7 +47,6 @@ fn broken(what: impl Into<String>) -> Trouble {
 }
 
 /// An object, and what its answers have told so far.
-#[derive(Debug)]
 pub(super) struct Remote {
     pub(super) web: Web,
     options: HttpOptions,

@@ -11,6 +11,7 @@ mod answer;
 mod fetch;
 mod runtime;
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -54,10 +55,16 @@ impl Default for HttpOptions {
 /// Nothing is requested before the first read. Up to 64 requests run at a time in the whole process, over
 /// connections that all sources share. Calls block, and may come from any thread: rayon's, and those of
 /// another tokio runtime, included.
-#[derive(Debug)]
 pub struct HttpSource {
     remote: Arc<Remote>,
     asking_size: Mutex<()>,
+}
+
+impl fmt::Debug for HttpSource {
+    /// Without the bytes it keeps.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpSource").field("url", &self.remote.web).finish_non_exhaustive()
+    }
 }
 
 impl HttpSource {
