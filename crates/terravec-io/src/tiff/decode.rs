@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use half::f16;
 
-use super::predict::{undo_byte_differences, undo_differences, undo_float_planes};
+use super::predict::{undo_differences, undo_float_planes};
 use crate::{DType, Samples};
 
 /// How chunks are compressed.
@@ -119,7 +119,7 @@ fn numbers(mut raw: Vec<u8>, used: Range<usize>, layout: ChunkLayout) -> Samples
             raw.truncate(used.end);
             raw.drain(..used.start);
             if layout.predictor == 2 {
-                undo_byte_differences(&mut raw, row, stride);
+                undo_differences(&mut raw, row, stride);
             }
             match layout.dtype {
                 DType::U8 => Samples::U8(raw),
