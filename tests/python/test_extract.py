@@ -114,6 +114,53 @@ def test_esd_window_decodes_to_72_bands_of_12_codes(terravec, tmp_path, esd):
     assert np.array_equal(np.load(out), want.astype(np.float32), equal_nan=True)
 
 
+def test_a_band_of_esd_codes_is_missing_only_where_all_are(terravec, tmp_path, esd):
+    """The missing rule looks at all twelve codes, also when one is asked for."""
+    missing = (esd.raster.values[:12] == 0).all(axis=0)
+    assert not missing[10, 10] and esd.raster.values[0, 10, 10] == 0
+    out = tmp_path / "b0.parquet"
+    terravec("convert", f"{products.ESD}={esd.root}", out, "--bands", "b0", "--codes")
+    got = pq.read_table(out)
+    assert got.num_rows == (~missing).sum()
+    assert np.array_equal(
+        np.sort(got["codes"].combine_chunks().values.to_numpy()), np.sort(esd.raster.values[0][~missing])
+    )
+
+
+def test_esd_codes_survive_a_round_trip(terravec, tmp_path, esd):
+    """A single code 0 is a number, not nodata, in the file written and when it is opened again."""
+    first, again = tmp_path / esd.path.name, tmp_path / "again.npy"
+    terravec("convert", f"{products.ESD}={esd.root}", first, "--codes")
+    with rasterio.open(first) as src:
+        assert src.nodata is None
+        assert np.array_equal(src.read()[:12], esd.raster.values[:12])
+    terravec("convert", f"{products.ESD}={first}", again)
+    assert np.array_equal(
+        np.load(again), oracle.decode_esd(esd.raster.values).astype(np.float32), equal_nan=True
+    )
+    stated = fixtures.write_geotiff(
+        tmp_path / "stated" / esd.path.name, esd.raster.values, esd.grid, nodata=0
+    )
+    terravec("convert", f"{products.ESD}={stated}", again, "--force")
+    assert np.isfinite(np.load(again)[:, 10, 10]).all(), "what the file states does not overrule the product"
+
+
+def test_codes_without_a_word_for_missing_are_not_invented(terravec, tmp_path):
+    """Plain integers have no code that says "nothing here": a window beyond them is refused, a table is not."""
+    values = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
+    grid = Grid(rasterio.CRS.from_epsg(32631), Affine(10, 0, 500_000, 0, -10, 5_000_000), 8, 8)
+    path = fixtures.write_geotiff(tmp_path / "plain.tif", values, grid)
+    for name in ("out.tif", "out.npy"):
+        said = terravec.fails(
+            1, "convert", path, tmp_path / name, "--codes", "--crs", "EPSG:3857", "--resolution", 5
+        )
+        assert "no code says so" in said and ".parquet" in said
+        assert not (tmp_path / name).exists()
+    terravec("convert", path, tmp_path / "out.npy", "--codes")
+    assert np.array_equal(np.load(tmp_path / "out.npy"), values)
+    assert sidecar(tmp_path / "out.npy")["nodata"] is None
+
+
 def npy_grid(npy):
     """The sidecar's grid."""
     grid = sidecar(npy)["grid"]

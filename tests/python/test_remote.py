@@ -132,3 +132,23 @@ def test_a_server_gives_what_the_files_give(terravec, tmp_path, indexed, server,
 def test_a_missing_address_is_an_error_with_the_address(terravec, server):
     said = terravec.fails(1, "info", f"{server}/2024/31N/nothing-0000000000-0000000000.tiff")
     assert "nothing-0000000000-0000000000.tiff" in said and "help:" in said
+
+
+def test_credentials_are_used_and_never_shown(terravec, tmp_path, server, indexed):
+    """Passwords and signatures stay out of reports, errors, and the outputs that are handed on."""
+    tile = sorted(indexed.rglob("*.tiff"))[0].relative_to(indexed)
+    secret = server.replace("http://", "http://me:hunter2@") + f"/{tile}?sig=SECRET"
+    out = tmp_path / "out.npy"
+    said = [
+        terravec("info", secret),
+        terravec("info", f"{products.ALPHAEARTH}={secret}", "--json"),
+        terravec("coverage", secret, "--json"),
+        terravec.raw("coverage", secret, "--year", 1999),
+        terravec("sample", secret, "--points", "100,10"),
+        terravec("sample", secret, "--points", "100,10", "--json"),
+        terravec("convert", secret, out, "--bands", "0", "--json"),
+        terravec.raw("info", secret.replace(".tiff", ".none.tiff")),
+    ]
+    told = "".join(f"{s.stdout}{s.stderr}" for s in said) + out.with_suffix(".json").read_text()
+    assert "hunter2" not in told and "SECRET" not in told
+    assert str(tile) in told

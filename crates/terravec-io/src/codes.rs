@@ -21,6 +21,10 @@ pub enum DType {
 }
 
 impl DType {
+    /// All types.
+    pub const ALL: [Self; 9] =
+        [Self::U8, Self::I8, Self::U16, Self::I16, Self::U32, Self::I32, Self::F16, Self::F32, Self::F64];
+
     /// Bytes per number.
     #[must_use]
     pub fn size(self) -> usize {
@@ -51,9 +55,7 @@ impl DType {
     /// The type with this NumPy name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::U8, Self::I8, Self::U16, Self::I16, Self::U32, Self::I32, Self::F16, Self::F32, Self::F64]
-            .into_iter()
-            .find(|d| d.name() == name)
+        Self::ALL.into_iter().find(|d| d.name() == name)
     }
 
     /// Whether the numbers are floating point.
@@ -200,6 +202,23 @@ impl Codes {
     #[must_use]
     pub fn dtype(&self) -> DType {
         self.samples.dtype()
+    }
+
+    /// Only `bands`, in that order.
+    ///
+    /// # Panics
+    /// If a band is not there.
+    #[must_use]
+    pub fn select(&self, bands: &[usize]) -> Self {
+        let n = self.height * self.width;
+        let samples = with_samples!(&self.samples, v => {
+            let mut out = Vec::with_capacity(bands.len() * n);
+            for b in bands {
+                out.extend_from_slice(&v[b * n..(b + 1) * n]);
+            }
+            Samples::from(out)
+        });
+        Self::new(samples, bands.len(), self.height, self.width)
     }
 
     /// The part with `height` rows from `row` and `width` columns from `col`, all bands.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tempfile::TempDir;
 use terravec_io::source::{
-    self, Counting, HttpOptions, HttpSource, LocalSource, MemorySource, Source, SourceError,
+    self, Counting, HttpOptions, HttpSource, LocalSource, Location, MemorySource, Source, SourceError,
 };
 use terravec_testserver::{Fault, Options, Rule, Server};
 
@@ -416,7 +416,7 @@ fn local_files() {
 
     let source = LocalSource::open(&path).unwrap();
     let before = source.fingerprint().unwrap();
-    assert_eq!(source::list(folder.path().to_str().unwrap()).unwrap()[0].fingerprint(), before);
+    assert_eq!(source::list(&location(folder.path())).unwrap()[0].fingerprint(), before);
     fs::File::options().write(true).open(&path).unwrap().set_len(5000).unwrap();
     assert_ne!(source.fingerprint().unwrap(), before);
     let error = source.read(4000..6000).unwrap_err();
@@ -438,8 +438,12 @@ fn memory() {
     assert_eq!(source.fingerprint().unwrap().size, 100);
 }
 
+fn location(path: &Path) -> Location {
+    Location::new(path.to_str().unwrap())
+}
+
 fn names(root: &Path) -> Vec<String> {
-    source::list(root.to_str().unwrap()).unwrap().into_iter().map(|entry| entry.path).collect()
+    source::list(&location(root)).unwrap().into_iter().map(|entry| entry.path).collect()
 }
 
 #[test]
@@ -452,15 +456,15 @@ fn folders_are_listed_below_and_in_order() {
         fs::write(root.join(name), name).unwrap();
     }
     assert_eq!(names(root), ["a.tif", "b/10.tif", "b/9.tif", "b/c/1.tif", "z.tif"]);
-    let entries = source::list(root.to_str().unwrap()).unwrap();
+    let entries = source::list(&location(root)).unwrap();
     assert!(entries[1].size == 8 && entries[1].modified.is_some());
-    let joined = source::join(root.to_str().unwrap(), &entries[3].path);
-    assert_eq!(source::open(&joined).unwrap().read(0..9).unwrap(), "b/c/1.tif");
+    let joined = location(root).join(&entries[3].path);
+    assert_eq!(joined.open().unwrap().read(0..9).unwrap(), "b/c/1.tif");
 
-    let web = source::list("https://host/root").unwrap_err();
+    let web = source::list(&Location::new("https://host/root")).unwrap_err();
     assert!(web.to_string().contains("can't be listed") && web.help().unwrap().contains("index"));
-    assert!(matches!(source::list(root.join("none").to_str().unwrap()), Err(SourceError::NotFound { .. })));
-    assert!(matches!(source::list(root.join("a.tif").to_str().unwrap()), Err(SourceError::NotFolder { .. })));
+    assert!(matches!(source::list(&location(&root.join("none"))), Err(SourceError::NotFound { .. })));
+    assert!(matches!(source::list(&location(&root.join("a.tif"))), Err(SourceError::NotFolder { .. })));
 }
 
 #[cfg(unix)]

@@ -48,13 +48,14 @@ enum MissingRule {
     AnyBand(f64),
     /// Zero in every (code) band.
     AllZero,
-    /// Nothing but non-finite numbers.
+    /// A non-finite number in any band.
     NonFinite,
 }
 
 /// Turns the codes of one product's raster into vectors.
 #[derive(Debug, Clone)]
 pub struct Decoder {
+    product: String,
     codec: CodecSpec,
     rules: Vec<MissingRule>,
     unit_length: bool,
@@ -162,7 +163,9 @@ impl Decoder {
             Some(Rule::ZeroVector | Rule::AllZeroCodes) => rules.push(MissingRule::AllZero),
             Some(Rule::None | Rule::Nan | Rule::Scale) | None => {}
         }
-        if let Some(value) = nodata.filter(|v| v.is_finite()) {
+        // Where only a vector of zeros is missing, a single 0 is a number like any other, whatever the file states.
+        let legal = |v: f64| v == 0.0 && rules.contains(&MissingRule::AllZero);
+        if let Some(value) = nodata.filter(|v| v.is_finite() && !legal(*v)) {
             rules.push(MissingRule::AnyBand(value));
         }
         if dtype.is_float() {
@@ -170,6 +173,7 @@ impl Decoder {
         }
         rules.dedup();
         Ok(Self {
+            product: product.id.clone(),
             codec,
             rules,
             unit_length: product.unit_length == Some(true),
@@ -202,22 +206,40 @@ impl Decoder {
         !matches!(self.codec, CodecSpec::Unknown { .. })
     }
 
-    /// Whether decoded band `i` comes from stored band `i` alone, so that a few bands can be read without the others.
-    #[must_use]
-    pub fn bandwise(&self) -> bool {
-        !matches!(self.codec, CodecSpec::Fsq { .. })
+    /// Refuses a product whose codes have no values.
+    ///
+    /// # Errors
+    /// [`CodecError::Unpublished`].
+    pub fn check_decodes(&self) -> Result<(), CodecError> {
+        match &self.codec {
+            CodecSpec::Unknown { reason } => {
+                Err(CodecError::Unpublished { product: self.product.clone(), reason: reason.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The number written where a pixel has no code.
+    /// Whether decoded band `i`, and whether it is missing, comes from stored band `i` alone, so that a few bands can be
+    /// read without the others.
     #[must_use]
-    pub fn fill(&self, dtype: DType) -> f64 {
-        self.rules
-            .iter()
-            .find_map(|r| match r {
-                MissingRule::AnyBand(v) => Some(*v),
-                _ => None,
-            })
-            .unwrap_or(if dtype.is_float() { f64::NAN } else { 0.0 })
+    pub fn bandwise(&self) -> bool {
+        !matches!(self.codec, CodecSpec::Fsq { .. }) && !self.zeros_are_missing()
+    }
+
+    /// Whether a pixel is missing when all its codes are 0.
+    #[must_use]
+    pub fn zeros_are_missing(&self) -> bool {
+        self.rules.contains(&MissingRule::AllZero)
+    }
+
+    /// The number of type `dtype` that says in any band that a pixel has no code, if there is one.
+    #[must_use]
+    pub fn nodata(&self, dtype: DType) -> Option<f64> {
+        let stated = self.rules.iter().find_map(|r| match r {
+            MissingRule::AnyBand(v) => Some(*v),
+            _ => None,
+        });
+        stated.or(dtype.is_float().then_some(f64::NAN))
     }
 
     /// Which pixels of `codes` are missing: the file's mask (if any) and the product's rules.
@@ -246,6 +268,7 @@ impl Decoder {
     /// # Errors
     /// [`CodecError::Unpublished`] where the product has no known decode rule.
     pub fn decode(&self, codes: &Codes, mask: Option<&[bool]>) -> Result<Vectors, CodecError> {
+        self.check_decodes()?;
         let status = self.status(codes, mask);
         let n = status.len();
         let (data, bands) = match &self.codec {
@@ -257,9 +280,7 @@ impl Decoder {
             CodecSpec::Fsq { levels, codes_per_pixel, .. } => {
                 (fsq(codes, levels, *codes_per_pixel as usize), *codes_per_pixel as usize * levels.len())
             }
-            CodecSpec::Unknown { reason } => {
-                return Err(CodecError::Unpublished { product: String::new(), reason: reason.clone() });
-            }
+            CodecSpec::Unknown { .. } => unreachable!("refused above"),
             CodecSpec::PerPixelScale { .. } | CodecSpec::SignBits { .. } => {
                 unreachable!("refused by Decoder::new")
             }
@@ -278,7 +299,7 @@ impl Decoder {
     }
 
     /// Applies a formula number by number; 8-bit codes go through a table.
-    #[allow(clippy::cast_possible_truncation, clippy::unused_self)]
+    #[allow(clippy::cast_possible_truncation)]
     fn map(&self, codes: &Codes, formula: impl Fn(f64) -> f64 + Sync) -> Vec<f32> {
         const RUN: usize = 1 << 16;
         let mut out = vec![0f32; codes.samples.len()];
@@ -308,7 +329,7 @@ impl Decoder {
     #[must_use]
     #[allow(clippy::cast_possible_truncation)]
     fn encode(&self, vectors: &Vectors, dtype: DType) -> Option<Codes> {
-        let fill = self.fill(dtype);
+        let fill = self.nodata(dtype).unwrap_or(0.0);
         let samples = match (&self.codec, dtype) {
             (CodecSpec::SignedSquare { scale, power, .. }, DType::I8) => Samples::I8(
                 vectors

@@ -103,20 +103,10 @@ impl LocationDataset {
             }
         }
         let request = serde_json::json!({ "verb": "sample", "points": points.lon.len(), "from": points.origin, "month": month });
-        let provenance = Provenance {
-            product: id.clone(),
-            version: self.version.clone(),
-            model: self.product.model.as_ref().map(|m| m.name.clone()),
-            dimension: depth,
-            decode: "computed from (lon, lat) by the published network".into(),
-            values: "vectors".into(),
-            years: periods.iter().copied().flatten().collect(),
-            sources: vec![self.weights.clone()],
-            licence: self.product.licence.clone(),
-            attribution: self.product.attribution.clone(),
-            request,
-            software: format!("terravec {}", env!("CARGO_PKG_VERSION")),
-        };
+        let mut provenance = Provenance::new(&self.product, self.version.clone(), depth, request);
+        provenance.decode = "computed from (lon, lat) by the published network".into();
+        provenance.years = periods.iter().copied().flatten().collect();
+        provenance.sources = vec![self.weights.clone()];
         Ok(Sampled {
             points,
             periods,

@@ -31,7 +31,7 @@ impl Gram {
     }
 
     pub(crate) fn add(&mut self, block: &Vectors) {
-        let valid: Vec<usize> = super::query::valid(block).collect();
+        let valid: Vec<usize> = crate::vectors::valid(&block.status).collect();
         #[allow(clippy::cast_precision_loss)]
         {
             self.count += valid.len() as f64;

@@ -1,6 +1,9 @@
 //! Where a result comes from: carried by every answer, written into every output.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::catalog::Descriptor;
 
 /// Where vectors come from and how they were made.
 ///
@@ -32,7 +35,7 @@ pub struct Provenance {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribution: Option<String>,
     /// What was asked: verb and parameters.
-    pub request: serde_json::Value,
+    pub request: Value,
     /// `terravec` and its version.
     pub software: String,
 }
@@ -41,6 +44,29 @@ pub struct Provenance {
 const MAX_SOURCES: usize = 1000;
 
 impl Provenance {
+    /// Of an answer to `request` with vectors of `product`, before it is known which years and files they come from.
+    pub(crate) fn new(
+        product: &Descriptor,
+        version: Option<String>,
+        dimension: usize,
+        request: Value,
+    ) -> Self {
+        Self {
+            product: product.id.clone(),
+            version,
+            model: product.model.as_ref().map(|m| m.name.clone()),
+            dimension,
+            decode: product.codec.to_string(),
+            values: "vectors".into(),
+            years: Vec::new(),
+            sources: Vec::new(),
+            licence: product.licence.clone(),
+            attribution: product.attribution.clone(),
+            request,
+            software: format!("terravec {}", env!("CARGO_PKG_VERSION")),
+        }
+    }
+
     /// Whether vectors of `self` and `other` lie in one vector space.
     #[must_use]
     pub fn same_space(&self, other: &Self) -> bool {

@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::datatypes::{Field, FieldRef, Schema};
 use terravec_io::vector::wkb;
 use terravec_io::{Samples, with_samples};
 
@@ -105,7 +105,7 @@ fn batch(columns: Vec<Column>, provenance: &Provenance) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields).with_metadata(metadata)), arrays)?)
 }
 
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "lon",
     "lat",
     "x",
@@ -116,6 +116,7 @@ const OURS: [&str; 11] = [
     "product",
     "pixels",
     "embedding",
+    "codes",
     "geometry",
 ];
 
@@ -219,10 +220,4 @@ pub fn rows_of(samples: &Samples, planes: usize, index: &[usize]) -> Samples {
         }
         Samples::from(out)
     })
-}
-
-/// The type of the vector column of a table, for messages.
-#[must_use]
-pub fn is_vector_column(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::FixedSizeList(_, _))
 }

@@ -30,6 +30,11 @@ impl Status {
     }
 }
 
+/// The places in `status` that have a vector.
+pub(crate) fn valid(status: &[Status]) -> impl Iterator<Item = usize> + '_ {
+    status.iter().enumerate().filter(|(_, s)| **s == Status::Valid).map(|(i, _)| i)
+}
+
 /// Decoded vectors of a block, (band, y, x), C order, float32; NaN in every band where `status` is not valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vectors {

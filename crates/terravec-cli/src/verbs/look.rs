@@ -110,7 +110,9 @@ pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
         }
     }
     if cli.json() {
-        print_json(&json!({ "product": dataset.product().id, "root": dataset.root(), "tiles": rows }));
+        print_json(
+            &json!({ "product": dataset.product().id, "root": dataset.root().to_string(), "tiles": rows }),
+        );
         return Ok(());
     }
     if rows.is_empty() {

@@ -22,6 +22,83 @@ pub(super) struct Web {
     pub(super) shown: String,
 }
 
+/// Where something lies, as its user wrote it: a local path or an address.
+///
+/// Shown (`Display`, `Debug`, [`SourceError`]s) it is without passwords and signatures; the whole text is used only to open it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Location(String);
+
+impl Location {
+    /// The place that `text` names.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The file at `path` below it; itself where `path` is empty, `path` alone where that is absolute or an address.
+    #[must_use]
+    pub fn join(&self, path: &str) -> Self {
+        if path.is_empty() {
+            self.clone()
+        } else if path.contains("://") || Path::new(path).is_absolute() {
+            Self::new(path)
+        } else {
+            Self(join(&self.0, path))
+        }
+    }
+
+    /// The folder it lies in.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        let (address, query) = self.0.split_at(self.without_query().len());
+        Self(address.rsplit_once('/').map_or(".".to_owned(), |(folder, _)| format!("{folder}{query}")))
+    }
+
+    /// The path or address without a query: what may hold the names of folders.
+    #[must_use]
+    pub fn without_query(&self) -> &str {
+        if self.is_remote() { self.0.split(['?', '#']).next().unwrap_or_default() } else { &self.0 }
+    }
+
+    /// The last part of its path, without a query.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.without_query().rsplit(['/', '\\']).next().unwrap_or_default()
+    }
+
+    /// Whether it is an address rather than a local path.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.0.contains("://")
+    }
+
+    /// The local path, where it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        (!self.is_remote()).then(|| Path::new(&self.0))
+    }
+
+    /// Opens it, as [`open`].
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn open(&self) -> Result<Arc<dyn Source>, SourceError> {
+        open(&self.0)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown_text(&self.0))
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&shown_text(&self.0), f)
+    }
+}
+
 /// Opens what `url_or_path` names: a local path, or a `file://`, `http://` or `https://` address.
 ///
 /// A local file is opened at once; of a web address nothing is asked before the first read.
@@ -35,11 +112,9 @@ pub fn open(url_or_path: &str) -> Result<Arc<dyn Source>, SourceError> {
     })
 }
 
-/// The address of the file at `path` (parts separated by `/`) below `root`, a local folder or an address.
-///
-/// A query at the end of `root`, as in a signed address, stays at the end.
-#[must_use]
-pub fn join(root: &str, path: &str) -> String {
+/// The address of the file at `path` (parts separated by `/`) below `root`; a query at the end of `root`, as in a signed
+/// address, stays at the end.
+fn join(root: &str, path: &str) -> String {
     if root.contains("://") {
         if let Ok(mut url) = Url::parse(root) {
             if let Ok(mut segments) = url.path_segments_mut() {
@@ -140,6 +215,9 @@ fn shown(url: &Url) -> String {
 
 /// Text that couldn't be understood as an address, without what may be a password in it.
 fn shown_text(text: &str) -> String {
+    if !text.contains("://") {
+        return text.to_owned();
+    }
     if let Ok(url) = Url::parse(text) {
         return shown(&url);
     }
@@ -186,6 +264,25 @@ mod tests {
         assert!(error("/vsicurl/https://h/x").help().unwrap().contains("without /vsicurl/"));
         assert!(error("  ").to_string().contains("empty"));
         assert!(error("https://").to_string().contains("not a web address"));
+    }
+
+    #[test]
+    fn a_location_is_shown_without_credentials() {
+        let signed = Location::new("https://me:hunter2@h/r/a.tif?sig=abc&v=1");
+        assert_eq!(
+            format!("{signed} {signed:?}"),
+            "https://h/r/a.tif?sig=REDACTED&v=1 \"https://h/r/a.tif?sig=REDACTED&v=1\""
+        );
+        assert_eq!(signed.file_name(), "a.tif");
+        assert_eq!(
+            signed.parent().join("b/c.tif"),
+            Location::new("https://me:hunter2@h/r/b/c.tif?sig=abc&v=1")
+        );
+        assert_eq!(signed.join(""), signed);
+        assert_eq!(signed.join("https://other/x"), Location::new("https://other/x"));
+        let local = Location::new("a@b/c?d.tif");
+        assert_eq!((local.to_string(), local.file_name()), ("a@b/c?d.tif".to_owned(), "c?d.tif"));
+        assert_eq!((local.parent(), Location::new("x").parent()), (Location::new("a@b"), Location::new(".")));
     }
 
     #[test]

@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::address::{Address, parse};
-use super::{Fingerprint, SourceError, local};
+use super::{Fingerprint, Location, SourceError, local};
 
 /// A file below a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Path relative to the root, with `/` between its parts on every system. [`join`](super::join) puts
-    /// root and path together again.
+    /// Path relative to the root, with `/` between its parts on every system. [`Location::join`](super::Location::join)
+    /// puts root and path together again.
     pub path: String,
     /// Size in bytes.
     pub size: u64,
@@ -36,13 +35,10 @@ impl Entry {
 /// # Errors
 /// When `root` is a web address or no folder, or when a folder below it can't be read: a listing is whole or
 /// not given at all.
-pub fn list(root: &str) -> Result<Vec<Entry>, SourceError> {
-    let root = match parse(root)? {
-        Address::Path(path) => path,
-        Address::Http(address) => return Err(SourceError::NotListable { url: address.shown }),
-    };
+pub fn list(root: &Location) -> Result<Vec<Entry>, SourceError> {
+    let root = root.path().ok_or_else(|| SourceError::NotListable { url: root.to_string() })?;
     let fail = |path: &Path, e: &std::io::Error| SourceError::from_io(&path.display().to_string(), e);
-    let real_root = fs::canonicalize(&root).map_err(|e| fail(&root, &e))?;
+    let real_root = fs::canonicalize(root).map_err(|e| fail(root, &e))?;
     let mut entries = Vec::new();
     let mut seen = HashSet::new();
     let mut folders = vec![(real_root, String::new())];

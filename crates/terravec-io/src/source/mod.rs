@@ -4,8 +4,8 @@
 //! order it asked. The source decides how: a local file is read in place, an HTTP object by as few requests
 //! as waste allows, many at a time. Readers stay synchronous and know nothing of networks.
 //!
-//! [`open`] turns what a user types (a path or an address) into a source, [`join`] names a file below a
-//! root, and [`list`](list()) says which files a local folder holds.
+//! [`open`] turns what a user types (a path or an address) into a source, [`Location`] keeps it and names files below
+//! it, and [`list`](list()) says which files a local folder holds.
 
 mod address;
 mod counting;
@@ -22,7 +22,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub use address::{join, open};
+pub use address::{Location, open};
 pub use counting::Counting;
 pub use error::SourceError;
 pub use http::{HttpOptions, HttpSource};

@@ -13,10 +13,10 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use terravec_geo::{Affine, Crs, Grid};
-use terravec_io::{DType, source};
+use terravec_geo::{Affine, Crs, Grid, LonLatBox};
+use terravec_io::DType;
+use terravec_io::source::Location;
 
-use super::open::{join_root, lonlat};
 use super::tile::Tile;
 use crate::error::{Error, Result};
 use crate::time::Interval;
@@ -29,40 +29,35 @@ const BANDS: usize = 64;
 /// Tiles of an index that are looked for on a server before the paths are given up.
 const PROBES: usize = 20;
 
-/// Whether `location` is such an index.
-pub(crate) fn is_index(location: &str) -> bool {
-    location.split(['?', '#']).next().unwrap_or(location).ends_with(NAME)
-}
+/// Columns of the edges of a tile: of its grid in metres, of its box in degrees.
+const EDGES: [&str; 8] = [
+    "utm_west",
+    "utm_south",
+    "utm_east",
+    "utm_north",
+    "wgs84_west",
+    "wgs84_south",
+    "wgs84_east",
+    "wgs84_north",
+];
 
-/// Reads the index at `location`: the folder it lies in, and its tiles with paths relative to that folder.
+/// Reads the index in the folder `base`: its tiles, with paths relative to that folder.
 ///
 /// # Errors
 /// If it can't be read or lacks a column.
-pub(crate) fn read(location: &str) -> Result<(String, Vec<Tile>)> {
-    let base = location.rsplit_once('/').map_or(".", |(b, _)| b).to_string();
-    let src = source::open(location)?;
+pub(crate) fn read(base: &Location) -> Result<Vec<Tile>> {
+    let location = base.join(NAME);
+    let src = location.open()?;
     let bytes = src.read(0..src.len()?)?;
     let bad =
         |what: String| Error::open(format!("{location}: {what}"), "fetch the index again from its publisher");
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| bad(e.to_string()))?;
-    let wanted = [
-        "crs",
-        "year",
-        "path",
-        "utm_west",
-        "utm_south",
-        "utm_east",
-        "utm_north",
-        "wgs84_west",
-        "wgs84_south",
-        "wgs84_east",
-        "wgs84_north",
-    ];
+    let wanted = || ["crs", "year", "path"].into_iter().chain(EDGES);
     let schema = builder.schema().clone();
-    if let Some(missing) = wanted.iter().find(|w| schema.index_of(w).is_err()) {
+    if let Some(missing) = wanted().find(|w| schema.index_of(w).is_err()) {
         return Err(bad(format!("the index has no column `{missing}`")));
     }
-    let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), wanted());
     let reader =
         builder.with_projection(mask).with_batch_size(65_536).build().map_err(|e| bad(e.to_string()))?;
     let mut tiles = Vec::new();
@@ -71,11 +66,11 @@ pub(crate) fn read(location: &str) -> Result<(String, Vec<Tile>)> {
         let batch = batch.map_err(|e| bad(e.to_string()))?;
         rows(&batch, &mut systems, &mut tiles).map_err(&bad)?;
     }
-    relative(&base, &mut tiles).map_err(bad)?;
-    if !base.contains("://") {
-        keep_present(Path::new(&base), &mut tiles);
+    relative(base, &mut tiles).map_err(bad)?;
+    if let Some(folder) = base.path() {
+        keep_present(folder, &mut tiles);
     }
-    Ok((base, tiles))
+    Ok(tiles)
 }
 
 fn rows(
@@ -93,16 +88,7 @@ fn rows(
     let year = column("year", &DataType::Int64)?;
     let year = year.as_primitive::<Int64Type>();
     let mut edges = Vec::new();
-    for name in [
-        "utm_west",
-        "utm_south",
-        "utm_east",
-        "utm_north",
-        "wgs84_west",
-        "wgs84_south",
-        "wgs84_east",
-        "wgs84_north",
-    ] {
+    for name in EDGES {
         edges.push(column(name, &DataType::Float64)?.as_primitive::<Float64Type>().clone());
     }
     for i in 0..batch.num_rows() {
@@ -125,7 +111,7 @@ fn rows(
         tiles.push(Tile {
             path: path.value(i).to_string(),
             grid: Grid { crs: system, affine: Affine::north_up(e[0], e[3], PIXEL, PIXEL), width, height },
-            lonlat: lonlat(e[4], e[5], e[6], e[7]),
+            lonlat: LonLatBox { west: e[4], south: e[5], east: e[6], north: e[7] },
             interval: Some(Interval::year(year)),
             bands: BANDS,
             dtype: DType::I8,
@@ -151,16 +137,12 @@ fn keep_present(base: &Path, tiles: &mut Vec<Tile>) {
 
 /// Cuts the publisher's prefix from every path: the tail that exists below `base` is found with the first tile that
 /// does.
-fn relative(base: &str, tiles: &mut [Tile]) -> std::result::Result<(), String> {
+fn relative(base: &Location, tiles: &mut [Tile]) -> std::result::Result<(), String> {
     let exists = |tail: &str| {
-        let location = join_root(base, tail);
-        if location.contains("://") {
-            source::open(&location).and_then(|s| s.read(0..16)).is_ok()
-        } else {
-            Path::new(&location).is_file()
-        }
+        let location = base.join(tail);
+        location.path().map_or_else(|| location.open().and_then(|s| s.read(0..16)).is_ok(), Path::is_file)
     };
-    let remote = base.contains("://");
+    let remote = base.is_remote();
     let tail = |path: &str, keep: usize| {
         let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty()).collect();
         (keep <= parts.len()).then(|| parts[parts.len() - keep..].join("/"))

@@ -20,6 +20,7 @@ use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 use terravec_geo::{Affine, Crs, Grid, LonLatBox};
 use terravec_io::DType;
+use terravec_io::atomic::PendingFile;
 
 use super::tile::Tile;
 use crate::time::Interval;
@@ -30,18 +31,6 @@ const VERSION: &str = "1";
 const MIN_TILES: usize = 64;
 /// Above this, single files are not looked at when an index is opened, only folders.
 const MAX_STATS: usize = 20_000;
-
-const DTYPES: [DType; 9] = [
-    DType::U8,
-    DType::I8,
-    DType::U16,
-    DType::I16,
-    DType::U32,
-    DType::I32,
-    DType::F16,
-    DType::F32,
-    DType::F64,
-];
 
 /// Where the index of `root`, opened as the product with this fingerprint, lies in the cache.
 fn location(cache: &Path, root: &Path, fingerprint: &str) -> PathBuf {
@@ -122,15 +111,11 @@ pub(crate) fn store(cache: &Path, root: &Path, fingerprint: &str, tiles: &[Tile]
     let path = location(cache, root, fingerprint);
     let write = || -> Option<()> {
         fs::create_dir_all(path.parent()?).ok()?;
-        let temp = path.with_extension(format!("{}.part", std::process::id()));
         let batch = to_batch(root, tiles)?;
-        let mut writer = FileWriter::try_new(File::create(&temp).ok()?, &batch.schema()).ok()?;
-        let done =
-            writer.write(&batch).and_then(|()| writer.finish()).is_ok() && fs::rename(&temp, &path).is_ok();
-        if !done {
-            let _ = fs::remove_file(&temp);
-        }
-        Some(())
+        let part = PendingFile::create(&path).ok()?;
+        let mut writer = FileWriter::try_new(part.file(), &batch.schema()).ok()?;
+        writer.write(&batch).and_then(|()| writer.finish()).ok()?;
+        part.commit().ok()
     };
     let _ = write();
 }
@@ -147,8 +132,9 @@ fn to_batch(root: &Path, tiles: &[Tile]) -> Option<RecordBatch> {
     };
     let crs: DictionaryArray<Int32Type> =
         tiles.iter().map(|t| crs_text(&t.grid.crs)).collect::<Vec<_>>().iter().map(String::as_str).collect();
-    let dtype =
-        tiles.iter().map(|t| DTYPES.iter().position(|d| *d == t.dtype).and_then(|i| u8::try_from(i).ok()));
+    let dtype = tiles
+        .iter()
+        .map(|t| DType::ALL.iter().position(|d| *d == t.dtype).and_then(|i| u8::try_from(i).ok()));
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("path", Arc::new(StringArray::from_iter_values(tiles.iter().map(|t| &t.path)))),
         ("crs", Arc::new(crs)),
@@ -219,7 +205,7 @@ fn read_batch(batch: &RecordBatch, tiles: &mut Vec<Tile>) -> Option<()> {
             },
             interval: start.is_valid(i).then(|| Interval { start_ms: start.value(i), end_ms: end.value(i) }),
             bands: bands.value(i) as usize,
-            dtype: *DTYPES.get(usize::from(dtype.value(i)))?,
+            dtype: *DType::ALL.get(usize::from(dtype.value(i)))?,
             size: size.value(i),
             modified_ms: modified.value(i),
         });

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use terravec_geo::{Grid, LonLatBox};
-use terravec_io::source;
+use terravec_io::source::Location;
 use terravec_io::tiff::GeoTiff;
 use terravec_io::vector::Points;
 
@@ -35,7 +35,7 @@ const OPEN_TILES: usize = 128;
 pub struct RasterDataset {
     product: Arc<Descriptor>,
     version: Option<String>,
-    root: String,
+    root: Location,
     tiles: Vec<Tile>,
     notes: Vec<String>,
     open: Mutex<VecDeque<Arc<TileReader>>>,
@@ -50,7 +50,7 @@ pub struct Summary {
     pub name: String,
     /// `pixel`, `patch` or `location`.
     pub kind: String,
-    /// Where it was opened.
+    /// Where it was opened, without credentials.
     pub root: String,
     /// Files.
     pub tiles: usize,
@@ -126,7 +126,7 @@ impl RasterDataset {
 
     /// Where it was opened.
     #[must_use]
-    pub fn root(&self) -> &str {
+    pub fn root(&self) -> &Location {
         &self.root
     }
 
@@ -251,8 +251,8 @@ impl RasterDataset {
             return Ok(Arc::clone(reader));
         }
         let tile = &self.tiles[id];
-        let location = open::join_root(&self.root, &tile.path);
-        let tiff = GeoTiff::open(source::open(&location)?)?;
+        let location = self.root.join(&tile.path);
+        let tiff = GeoTiff::open(location.open()?)?;
         if tiff.grid().is_none_or(|g| {
             (g.width, g.height, g.affine) != (tile.grid.width, tile.grid.height, tile.grid.affine)
         }) {
@@ -265,8 +265,8 @@ impl RasterDataset {
             ));
         }
         let decoder = Decoder::new(&self.product, tiff.bands(), tiff.dtype(), tiff.nodata())
-            .map_err(Error::codec(&location))?;
-        let reader = Arc::new(TileReader { id, tiff, decoder, name: location });
+            .map_err(Error::codec(location.to_string()))?;
+        let reader = Arc::new(TileReader { id, tiff, decoder, location });
         if let Ok(mut open) = self.open.lock() {
             if open.len() >= OPEN_TILES {
                 open.pop_front();
@@ -308,22 +308,12 @@ impl RasterDataset {
         let mut years: Vec<i32> = tiles.iter().filter_map(|&i| self.tiles[i].year()).collect();
         years.sort_unstable();
         years.dedup();
-        let mut provenance = Provenance {
-            product: self.product.id.clone(),
-            version: self.version.clone(),
-            model: self.product.model.as_ref().map(|m| m.name.clone()),
-            dimension: reader.decoder.dimension(),
-            decode: self.product.codec.to_string(),
-            values: values.to_string(),
-            years,
-            sources: Vec::new(),
-            licence: self.product.licence.clone(),
-            attribution: self.product.attribution.clone(),
-            request,
-            software: format!("terravec {}", env!("CARGO_PKG_VERSION")),
-        };
+        let mut provenance =
+            Provenance::new(&self.product, self.version.clone(), reader.decoder.dimension(), request);
+        provenance.values = values.to_string();
+        provenance.years = years;
         provenance
-            .set_sources(tiles.iter().map(|&i| open::join_root(&self.root, &self.tiles[i].path)).collect());
+            .set_sources(tiles.iter().map(|&i| self.root.join(&self.tiles[i].path).to_string()).collect());
         Ok(provenance)
     }
 
@@ -351,7 +341,7 @@ impl RasterDataset {
             product: self.product.id.clone(),
             name: self.product.name.clone(),
             kind: self.product.kind.name().to_string(),
-            root: self.root.clone(),
+            root: self.root.to_string(),
             tiles: self.tiles.len(),
             years,
             stored_bands: reader.tiff.bands(),

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
-use terravec_geo::LonLatBox;
-use terravec_io::source;
+use terravec_io::source::{self, Location};
 use terravec_io::tiff::GeoTiff;
 
 use super::product::{fingerprint, interval_of, is_raster};
@@ -43,17 +42,6 @@ impl OpenOptions {
     }
 }
 
-/// `root` and a path below it as one path or URL.
-pub(crate) fn join_root(root: &str, path: &str) -> String {
-    if path.is_empty() {
-        root.to_string()
-    } else if path.contains("://") || Path::new(path).is_absolute() {
-        path.to_string()
-    } else {
-        format!("{}/{path}", root.trim_end_matches('/'))
-    }
-}
-
 /// Opens what `spec` names: `ID=ROOT`, a path, or a URL. See [`RasterDataset`] for what it can answer.
 ///
 /// # Errors
@@ -67,9 +55,10 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<RasterDataset> {
     let (product, variant) =
         product.map(|p| catalog.resolve(p)).transpose()?.map_or((None, None), |(p, v)| (Some(p), v));
     let version = variant.map(|v| v.id);
-    if product.is_none() && !is_url(root) && !Path::new(root).exists() {
+    if product.is_none() && !root.contains("://") && !Path::new(root).exists() {
         return Err(not_found(root, catalog));
     }
+    let root = Location::new(root);
     if let Some(p) = &product
         && !is_raster(p)
     {
@@ -82,30 +71,29 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<RasterDataset> {
             format!("`terravec products {}` says how it is published", p.id),
         ));
     }
-    let (tiles, product, notes) = if !is_url(root) && Path::new(root).is_dir() {
-        folder(root, product, options)?
-    } else if aef_index::is_index(root) {
+    let (tiles, product, notes) = if let Some(path) = root.path().filter(|p| p.is_dir()) {
+        folder(&root, path, product, options)?
+    } else if root.file_name() == aef_index::NAME {
         let product = require_aef(product, catalog)?;
-        let (base, tiles) = aef_index::read(root)?;
+        let base = root.parent();
+        let tiles = aef_index::read(&base)?;
         return Ok(dataset(product, version, base, tiles, Vec::new()));
-    } else if is_url(root) && !looks_like_file(root) {
-        let index = format!("{}/{}", root.trim_end_matches('/'), aef_index::NAME);
+    } else if root.is_remote() && !is_tiff(root.file_name()) {
         let product = require_aef(product, catalog)?;
-        let (_, tiles) = aef_index::read(&index)?;
-        (tiles, product, Vec::new())
+        (aef_index::read(&root)?, product, Vec::new())
     } else {
-        single(root, product, catalog)?
+        single(&root, product, catalog)?
     };
     if tiles.is_empty() {
         return Err(Error::open(format!("{root}: no tile of {} in there", product.id), "check the folder"));
     }
-    Ok(dataset(product, version, root.to_string(), tiles, notes))
+    Ok(dataset(product, version, root, tiles, notes))
 }
 
 fn dataset(
     product: Arc<Descriptor>,
     version: Option<String>,
-    root: String,
+    root: Location,
     tiles: Vec<Tile>,
     notes: Vec<String>,
 ) -> RasterDataset {
@@ -119,13 +107,8 @@ fn require_aef(product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Result<Ar
     }
 }
 
-fn is_url(text: &str) -> bool {
-    text.contains("://")
-}
-
-fn looks_like_file(url: &str) -> bool {
-    let last = url.split(['?', '#']).next().unwrap_or(url).rsplit('/').next().unwrap_or("");
-    last.rsplit_once('.').is_some_and(|(_, ext)| ["tif", "tiff"].contains(&ext.to_ascii_lowercase().as_str()))
+fn is_tiff(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, ext)| ["tif", "tiff"].contains(&ext.to_ascii_lowercase().as_str()))
 }
 
 fn not_found(spec: &str, catalog: &Catalog) -> Error {
@@ -150,7 +133,7 @@ fn not_found(spec: &str, catalog: &Catalog) -> Error {
 
 fn tile_of(
     path: &str,
-    location: &str,
+    location: &Location,
     tiff: &GeoTiff,
     product: &Descriptor,
     size: u64,
@@ -165,18 +148,12 @@ fn tile_of(
             "give it one (for example with `gdal_edit.py -a_srs … -a_ullr …`)",
         )
     })?;
-    if !grid.affine.is_north_up() {
-        return Err(Error::open(
-            format!("{location}: the grid is rotated"),
-            "resample it to a north-up grid first (for example with `gdalwarp`)",
-        ));
-    }
-    let lonlat = grid.lonlat_bbox().map_err(Error::geo(location))?;
+    let lonlat = grid.lonlat_bbox().map_err(Error::geo(location.to_string()))?;
     Ok(Tile {
         path: path.to_string(),
         grid: grid.clone(),
         lonlat,
-        interval: interval_of(product, if path.is_empty() { location } else { path }),
+        interval: interval_of(product, if path.is_empty() { location.without_query() } else { path }),
         bands: tiff.bands(),
         dtype: tiff.dtype(),
         size,
@@ -186,27 +163,29 @@ fn tile_of(
 
 type Opened = (Vec<Tile>, Arc<Descriptor>, Vec<String>);
 
-fn single(root: &str, product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Result<Opened> {
-    let src = source::open(root)?;
+fn single(root: &Location, product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Result<Opened> {
+    let src = root.open()?;
     let size = src.len()?;
     let tiff = GeoTiff::open(src)?;
-    let name = root.split(['?', '#']).next().unwrap_or(root).rsplit(['/', '\\']).next().unwrap_or(root);
     let (product, note) = match product {
         Some(p) => (p, None),
-        None => recognise::product_of(name, &tiff, catalog)?,
+        None => recognise::product_of(root.file_name(), &tiff, catalog)?,
     };
     crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
-        .map_err(Error::codec(root))?;
+        .map_err(Error::codec(root.to_string()))?;
     let tile = tile_of("", root, &tiff, &product, size, 0)?;
     Ok((vec![tile], product, note.into_iter().collect()))
 }
 
-fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -> Result<Opened> {
-    let path = Path::new(root);
+fn folder(
+    root: &Location,
+    path: &Path,
+    product: Option<Arc<Descriptor>>,
+    options: &OpenOptions,
+) -> Result<Opened> {
     if path.join(aef_index::NAME).is_file() {
         let product = require_aef(product, &options.catalog)?;
-        let (_, tiles) = aef_index::read(&format!("{}/{}", root.trim_end_matches('/'), aef_index::NAME))?;
-        return Ok((tiles, product, vec![format!("tiles taken from {}", aef_index::NAME)]));
+        return Ok((aef_index::read(root)?, product, vec![format!("tiles taken from {}", aef_index::NAME)]));
     }
     let cache = options.cache();
     // A folder opened as another product, or after its descriptor changed, is another index.
@@ -216,13 +195,7 @@ fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -
     {
         return Ok((tiles, Arc::clone(product), Vec::new()));
     }
-    let files: Vec<_> = source::list(root)?
-        .into_iter()
-        .filter(|e| {
-            let lower = e.path.to_ascii_lowercase();
-            lower.ends_with(".tif") || lower.ends_with(".tiff")
-        })
-        .collect();
+    let files: Vec<_> = source::list(root)?.into_iter().filter(|e| is_tiff(&e.path)).collect();
     let Some(first) = files.first() else {
         return Err(Error::open(
             format!("{root}: there is no GeoTIFF in this folder"),
@@ -232,12 +205,8 @@ fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -
     let (product, note) = match product {
         Some(p) => (p, None),
         None => {
-            let location = join_root(root, &first.path);
-            recognise::product_of(
-                file_name(&first.path),
-                &GeoTiff::open(source::open(&location)?)?,
-                &options.catalog,
-            )?
+            let location = root.join(&first.path);
+            recognise::product_of(location.file_name(), &GeoTiff::open(location.open()?)?, &options.catalog)?
         }
     };
     let fingerprint = self::fingerprint(&product);
@@ -249,10 +218,10 @@ fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -
     let tiles: Vec<Result<Tile>> = files
         .par_iter()
         .map(|e| {
-            let location = join_root(root, &e.path);
-            let tiff = GeoTiff::open(source::open(&location)?)?;
+            let location = root.join(&e.path);
+            let tiff = GeoTiff::open(location.open()?)?;
             crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
-                .map_err(Error::codec(&location))?;
+                .map_err(Error::codec(location.to_string()))?;
             tile_of(&e.path, &location, &tiff, &product, e.size, index::time_ms(e.modified))
         })
         .collect();
@@ -264,12 +233,8 @@ fn folder(root: &str, product: Option<Arc<Descriptor>>, options: &OpenOptions) -
     Ok((tiles, product, note.into_iter().collect()))
 }
 
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
 /// Refuses a folder whose files store different things.
-fn uniform(root: &str, tiles: &[Tile]) -> Result<()> {
+fn uniform(root: &Location, tiles: &[Tile]) -> Result<()> {
     let mut kinds: BTreeMap<(usize, &str), &str> = BTreeMap::new();
     for t in tiles {
         kinds.entry((t.bands, t.dtype.name())).or_insert(&t.path);
@@ -282,9 +247,4 @@ fn uniform(root: &str, tiles: &[Tile]) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// The box of a tile in degrees, for indexes that state it.
-pub(crate) fn lonlat(west: f64, south: f64, east: f64, north: f64) -> LonLatBox {
-    LonLatBox { west, south, east, north }
 }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use terravec_geo::{Grid, Window};
+use terravec_io::source::Location;
 use terravec_io::tiff::GeoTiff;
 use terravec_io::{Codes, Samples};
 
 use crate::codec::Decoder;
 use crate::error::{Error, Result};
-use crate::query::pixels::Pixels;
+use crate::query::pixels::{Form, Pixels};
 
 /// Most recently used blocks of codes, bounded by bytes, shared by the tiles of one query.
 #[derive(Debug)]
@@ -90,23 +91,14 @@ pub(crate) struct TileReader {
     pub(crate) id: usize,
     pub(crate) tiff: GeoTiff,
     pub(crate) decoder: Decoder,
-    pub(crate) name: String,
-}
-
-/// What a read hands back: vectors, or the codes behind them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// Decoded values.
-    Vectors,
-    /// Stored codes.
-    Codes,
+    pub(crate) location: Location,
 }
 
 impl TileReader {
     /// The stored bands to read so that decoded bands `bands` can be made.
-    fn stored_bands(&self, bands: Option<&[usize]>, want: Want) -> Vec<usize> {
+    fn stored_bands(&self, bands: Option<&[usize]>) -> Vec<usize> {
         match bands {
-            Some(bands) if want == Want::Codes || self.decoder.bandwise() => bands.to_vec(),
+            Some(bands) if self.decoder.bandwise() => bands.to_vec(),
             _ => (0..self.decoder.stored_bands()).collect(),
         }
     }
@@ -121,16 +113,22 @@ impl TileReader {
         codes: Codes,
         mask: Option<&[bool]>,
         bands: Option<&[usize]>,
-        want: Want,
+        form: Form,
     ) -> Result<Pixels> {
-        if want == Want::Codes {
+        // Where bands depend on one another all were read, and those wanted are picked now.
+        let picked = bands.filter(|_| !self.decoder.bandwise());
+        if form == Form::Codes {
             let status = self.decoder.status(&codes, mask);
+            let codes = match picked {
+                Some(bands) => codes.select(bands),
+                None => codes,
+            };
             return Ok(Pixels::Codes(codes, status));
         }
-        let vectors = self.decoder.decode(&codes, mask).map_err(Error::codec(&self.name))?;
-        Ok(Pixels::Vectors(match bands {
-            Some(bands) if !self.decoder.bandwise() => vectors.select(bands),
-            _ => vectors,
+        let vectors = self.decoder.decode(&codes, mask).map_err(Error::codec(self.location.to_string()))?;
+        Ok(Pixels::Vectors(match picked {
+            Some(bands) => vectors.select(bands),
+            None => vectors,
         }))
     }
 
@@ -139,10 +137,10 @@ impl TileReader {
         &self,
         window: Window,
         bands: Option<&[usize]>,
-        want: Want,
+        form: Form,
         cache: &BlockCache,
     ) -> Result<Pixels> {
-        let stored = self.stored_bands(bands, want);
+        let stored = self.stored_bands(bands);
         let (bw, bh) = self.tiff.block_size();
         let grid = self.grid();
         let whole = |start: usize, len: usize, block: usize, size: usize| {
@@ -153,7 +151,7 @@ impl TileReader {
         if cache.limit == 0 || aligned {
             let codes = self.tiff.read(0, &stored, window)?;
             let mask = self.tiff.read_mask(0, window)?;
-            return self.pixels(codes, mask.as_deref(), bands, want);
+            return self.pixels(codes, mask.as_deref(), bands, form);
         }
         let mut blocks = Vec::new();
         let mut missing: Option<(usize, usize, usize, usize)> = None;
@@ -192,7 +190,7 @@ impl TileReader {
             }
         }
         let (codes, mask) = assemble(&blocks, window);
-        self.pixels(codes, mask.as_deref(), bands, want)
+        self.pixels(codes, mask.as_deref(), bands, form)
     }
 
     /// Reads single pixels (column, row); the answer has shape (bands, 1, n).
@@ -200,12 +198,12 @@ impl TileReader {
         &self,
         at: &[(usize, usize)],
         bands: Option<&[usize]>,
-        want: Want,
+        form: Form,
     ) -> Result<Pixels> {
-        let stored = self.stored_bands(bands, want);
+        let stored = self.stored_bands(bands);
         let codes = self.tiff.read_points(&stored, at)?;
         let mask = self.tiff.read_mask_points(at)?;
-        self.pixels(codes, mask.as_deref(), bands, want)
+        self.pixels(codes, mask.as_deref(), bands, form)
     }
 }
 

@@ -102,6 +102,7 @@ pub struct Extraction<'a> {
     polygons: Option<(MultiPolygon<f64>, bool)>,
     resampling: Resampling,
     renormalise: bool,
+    decoder: Decoder,
     cache: BlockCache,
 }
 
@@ -113,11 +114,8 @@ impl<'a> Extraction<'a> {
     pub fn plan(dataset: &'a RasterDataset, request: &Request) -> Result<Self> {
         let first = dataset.reader(0)?;
         let decoder = &first.decoder;
-        if !decoder.decodes() && !request.codes {
-            return Err(Error::query(
-                format!("{}: no decode rule is published, so its codes have no values", dataset.product().id),
-                "ask for the codes themselves with --codes",
-            ));
+        if !request.codes {
+            decoder.check_decodes().map_err(Error::codec(dataset.root().to_string()))?;
         }
         if request.codes && request.resampling != Resampling::Nearest {
             return Err(Error::query(
@@ -145,7 +143,8 @@ impl<'a> Extraction<'a> {
         }
         let grid = target_grid(dataset, &every, area.as_ref(), request)?;
         let kind = if request.codes {
-            Kind::Codes(first.tiff.dtype(), decoder.fill(first.tiff.dtype()))
+            let dtype = first.tiff.dtype();
+            Kind::Codes(dtype, decoder.nodata(dtype).unwrap_or(0.0))
         } else {
             Kind::Vectors
         };
@@ -178,6 +177,7 @@ impl<'a> Extraction<'a> {
             polygons,
             resampling: request.resampling,
             renormalise,
+            decoder: decoder.clone(),
             cache: BlockCache::new(0),
         };
         // Nothing is read twice where there is one chunk.
@@ -254,8 +254,22 @@ impl<'a> Extraction<'a> {
         fixed_interval(self.dataset.product())
     }
 
-    pub(crate) fn decoder(&self) -> Result<Decoder> {
-        Ok(self.dataset.reader(0)?.decoder.clone())
+    pub(crate) fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// The number that says in the answer that a pixel has no vector, if there is one.
+    #[must_use]
+    pub fn nodata(&self) -> Option<f64> {
+        match self.kind {
+            Kind::Vectors => Some(f64::NAN),
+            Kind::Codes(dtype, _) => self.decoder.nodata(dtype),
+        }
+    }
+
+    /// Whether numbers alone tell the pixels that have a vector.
+    pub(crate) fn tells_missing(&self) -> bool {
+        self.nodata().is_some() || (self.decoder.zeros_are_missing() && self.bands.is_none())
     }
 }
 
@@ -341,7 +355,7 @@ fn project_box(area: &LonLatBox, crs: &Crs) -> Result<BBox> {
     out.ok_or_else(|| Error::query("the bbox is empty", "west, south, east, north"))
 }
 
-/// Polygons in another CRS; edges longer than this many degrees are cut first, so that they stay where they were.
+/// Edges longer than this many degrees are cut before they are projected, so that they stay where they were.
 const MAX_EDGE: f64 = 0.05;
 
 /// All polygons in another CRS, as one.

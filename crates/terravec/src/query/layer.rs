@@ -6,7 +6,7 @@
 use terravec_geo::{BBox, Grid, Window};
 
 use super::pixels::{Kind, Pixels};
-use crate::dataset::reader::{BlockCache, Want};
+use crate::dataset::reader::BlockCache;
 use crate::dataset::{RasterDataset, Tile};
 use crate::error::Result;
 use crate::vectors::Status;
@@ -88,7 +88,6 @@ impl<'a> Layer<'a> {
         depth: usize,
         cache: &BlockCache,
     ) -> Result<Pixels> {
-        let want = if kind == Kind::Vectors { Want::Vectors } else { Want::Codes };
         let mut out: Option<Pixels> = None;
         for (id, place, part) in self.touching(span) {
             if out.as_ref().is_some_and(|o| covered(o, span, part)) {
@@ -101,7 +100,7 @@ impl<'a> Layer<'a> {
                 width: part.width,
                 height: part.height,
             };
-            let pixels = reader.read(window, bands, want, cache)?;
+            let pixels = reader.read(window, bands, kind.form(), cache)?;
             if part == span && out.is_none() {
                 out = Some(pixels);
                 continue;

@@ -7,5 +7,3 @@ pub mod reduce;
 pub mod resample;
 pub mod sample;
 mod warp;
-
-pub(crate) use warp::valid;

@@ -24,6 +24,24 @@ pub enum Kind {
     Codes(DType, f64),
 }
 
+/// What a read hands back: vectors, or the codes behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Decoded values.
+    Vectors,
+    /// Stored codes.
+    Codes,
+}
+
+impl Kind {
+    pub(crate) fn form(self) -> Form {
+        match self {
+            Self::Vectors => Form::Vectors,
+            Self::Codes(..) => Form::Codes,
+        }
+    }
+}
+
 impl Pixels {
     /// A block without any vector.
     #[must_use]

@@ -177,7 +177,7 @@ impl Fold {
 
     fn add(&mut self, block: &Vectors) -> Result<()> {
         self.seen |= block.status.iter().any(|s| *s != Status::Outside);
-        for i in super::warp::valid(block) {
+        for i in crate::vectors::valid(&block.status) {
             self.count += 1;
             for (sum, v) in self.sum.iter_mut().zip(block.vector(i)) {
                 *sum += f64::from(v);

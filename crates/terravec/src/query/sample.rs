@@ -10,9 +10,8 @@ use terravec_geo::{Crs, Transform, lattice};
 use terravec_io::vector::Points;
 use terravec_io::{Codes, Samples};
 
-use super::pixels::Pixels;
+use super::pixels::{Form, Pixels};
 use crate::dataset::RasterDataset;
-use crate::dataset::reader::Want;
 use crate::error::{Error, Result};
 use crate::provenance::Provenance;
 use crate::time::{Interval, Years};
@@ -60,13 +59,10 @@ struct Hit {
 /// If a year is not there or a tile can't be read. Points outside the dataset are no error: their status says so.
 pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: bool) -> Result<Sampled> {
     let first = dataset.reader(0)?;
-    if !first.decoder.decodes() && !codes {
-        return Err(Error::query(
-            format!("{}: no decode rule is published, so its codes have no values", dataset.product().id),
-            "ask for the codes themselves with --codes",
-        ));
+    if !codes {
+        first.decoder.check_decodes().map_err(Error::codec(dataset.root().to_string()))?;
     }
-    let want = if codes { Want::Codes } else { Want::Vectors };
+    let form = if codes { Form::Codes } else { Form::Vectors };
     let depth = if codes { first.decoder.stored_bands() } else { first.decoder.dimension() };
     let periods = dataset.periods(years)?;
     let rows = points.lon.len() * periods.len();
@@ -96,7 +92,7 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
                 .par_iter()
                 .map(|(tile, hits)| {
                     let at: Vec<(usize, usize)> = hits.iter().map(|h| (h.col, h.row)).collect();
-                    dataset.reader(*tile)?.read_points(&at, None, want)
+                    dataset.reader(*tile)?.read_points(&at, None, form)
                 })
                 .collect();
             for ((tile, hits), pixels) in groups.iter().zip(read) {

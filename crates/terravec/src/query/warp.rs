@@ -12,7 +12,7 @@ use super::pixels::{Kind, Pixels};
 use super::resample::{Accumulator, Footprint, Resampling, area, bilinear};
 use crate::dataset::reader::BlockCache;
 use crate::error::{Error, Result};
-use crate::vectors::{Status, Vectors};
+use crate::vectors::Status;
 
 /// What a chunk is made of.
 #[derive(Debug, Clone, Copy)]
@@ -204,11 +204,6 @@ fn nearest(
         out.paste(&source.gather(&index, height, width), 0, 0);
         return Ok(());
     }
-    let want = if recipe.kind == Kind::Vectors {
-        crate::dataset::reader::Want::Vectors
-    } else {
-        crate::dataset::reader::Want::Codes
-    };
     for (id, place, _) in layer.touching(span) {
         let mut points = Vec::new();
         let mut index: Vec<Option<u32>> = vec![None; at.len()];
@@ -223,7 +218,7 @@ fn nearest(
             }
         }
         if !points.is_empty() {
-            let pixels = layer.dataset.reader(id)?.read_points(&points, recipe.bands, want)?;
+            let pixels = layer.dataset.reader(id)?.read_points(&points, recipe.bands, recipe.kind.form())?;
             out.paste(&pixels.gather(&index, height, width), 0, 0);
         }
     }
@@ -263,9 +258,4 @@ fn average(
         }
     }
     Ok(())
-}
-
-/// Keeps the pixels of a block whose flag is set; helper for callers that mask vectors.
-pub(crate) fn valid(vectors: &Vectors) -> impl Iterator<Item = usize> + '_ {
-    vectors.status.iter().enumerate().filter(|(_, s)| **s == Status::Valid).map(|(i, _)| i)
 }

@@ -8,11 +8,11 @@ use std::path::Path;
 use terravec_io::tiff::{CogSpec, CogWriter, Interleave};
 use terravec_io::{Codes, DType, Samples};
 
-use super::Progress;
+use super::{Progress, numbers};
 use crate::codec::halve;
 use crate::error::Result;
 use crate::query::extract::Extraction;
-use crate::query::pixels::{Kind, Pixels};
+use crate::query::pixels::Kind;
 use crate::vectors::{Status, Vectors};
 
 /// Side of a COG block.
@@ -26,9 +26,9 @@ pub(super) fn write(
     path: &Path,
     progress: Progress<'_>,
 ) -> Result<u64> {
-    let (dtype, nodata) = match plan.kind {
-        Kind::Vectors => (DType::F32, f64::NAN),
-        Kind::Codes(dtype, fill) => (dtype, fill),
+    let dtype = match plan.kind {
+        Kind::Vectors => DType::F32,
+        Kind::Codes(dtype, _) => dtype,
     };
     let mut provenance = plan.provenance.clone();
     provenance.years = plan.periods[period].into_iter().collect();
@@ -42,7 +42,7 @@ pub(super) fn write(
         CogSpec {
             block: BLOCK,
             interleave: if bands >= TILE_INTERLEAVE_FROM { Interleave::Tile } else { Interleave::Band },
-            nodata: Some(nodata),
+            nodata: plan.nodata(),
             band_names: plan.band_names.clone(),
             tags,
             ..CogSpec::new(plan.grid.clone(), bands, dtype)
@@ -52,15 +52,10 @@ pub(super) fn write(
     let all = chunks.len() * plan.periods.len();
     let mut valid = 0u64;
     for (done, window) in chunks.iter().enumerate() {
-        let pixels = plan.read(period, *window)?;
-        valid += pixels.status().iter().filter(|s| **s == Status::Valid).count() as u64;
-        let empty = pixels.status().iter().all(|s| *s != Status::Valid);
-        let codes = match pixels {
-            Pixels::Vectors(v) => Codes::new(Samples::F32(v.data), v.bands, v.height, v.width),
-            Pixels::Codes(c, _) => c,
-        };
+        let (codes, with_vector) = numbers(plan, period, *window)?;
+        valid += with_vector;
         // Blocks without any vector stay out of the file; readers take them for nodata.
-        if !empty {
+        if with_vector > 0 {
             for row in (0..window.height).step_by(BLOCK) {
                 for col in (0..window.width).step_by(BLOCK) {
                     let (h, w) = (BLOCK.min(window.height - row), BLOCK.min(window.width - col));
@@ -71,10 +66,9 @@ pub(super) fn write(
         }
         progress(period * chunks.len() + done + 1, all);
     }
-    let decoder = plan.decoder()?;
     match plan.kind {
         Kind::Vectors => writer.finish(&|codes| halve_vectors(codes, plan.unit_length()))?,
-        Kind::Codes(..) => writer.finish(&|codes| decoder.halve_codes(codes))?,
+        Kind::Codes(..) => writer.finish(&|codes| plan.decoder().halve_codes(codes))?,
     }
     Ok(valid)
 }

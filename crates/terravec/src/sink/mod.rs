@@ -7,8 +7,13 @@ mod rows;
 
 use std::path::{Path, PathBuf};
 
+use terravec_geo::Window;
+use terravec_io::{Codes, Samples};
+
 use crate::error::{Error, Result};
 use crate::query::extract::Extraction;
+use crate::query::pixels::Pixels;
+use crate::vectors;
 
 /// Called after each chunk with (done, all); says how far a long write is.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
@@ -81,6 +86,23 @@ fn per_period(
         valid += one(p, name)?;
     }
     Ok(Written { files: names, valid_pixels: valid, pixels: total(plan) })
+}
+
+/// The numbers of a chunk as they go into a file, and how many of its pixels have a vector.
+fn numbers(plan: &Extraction<'_>, period: usize, window: Window) -> Result<(Codes, u64)> {
+    let pixels = plan.read(period, window)?;
+    let valid = vectors::valid(pixels.status()).count();
+    if valid < pixels.status().len() && !plan.tells_missing() {
+        return Err(Error::query(
+            "some pixels have no vector, and no code says so",
+            "choose a window inside the tiles, or a table (.parquet) of the pixels that have one",
+        ));
+    }
+    let codes = match pixels {
+        Pixels::Vectors(v) => Codes::new(Samples::F32(v.data), v.bands, v.height, v.width),
+        Pixels::Codes(c, _) => c,
+    };
+    Ok((codes, valid as u64))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -6,12 +6,11 @@ use std::path::Path;
 use terravec_io::atomic::PendingFile;
 use terravec_io::{DType, Samples, with_samples};
 
-use super::{Progress, Written, check_absent, total};
+use super::{Progress, Written, check_absent, numbers, total};
 use crate::dataset::GridSummary;
 use crate::error::{Error, Result};
 use crate::query::extract::Extraction;
-use crate::query::pixels::{Kind, Pixels};
-use crate::vectors::Status;
+use crate::query::pixels::Kind;
 
 pub(super) fn write(
     plan: &Extraction<'_>,
@@ -36,18 +35,14 @@ pub(super) fn write(
     let part = PendingFile::create(path).map_err(failed())?;
     let mut file = part.file();
     file.write_all(&header).map_err(failed())?;
-    let numbers: usize = shape.iter().product();
-    file.set_len(header.len() as u64 + numbers as u64 * size).map_err(failed())?;
+    let count: usize = shape.iter().product();
+    file.set_len(header.len() as u64 + count as u64 * size).map_err(failed())?;
     let chunks = plan.chunks(1);
     let mut valid = 0u64;
     for p in 0..plan.periods.len() {
         for (done, window) in chunks.iter().enumerate() {
-            let pixels = plan.read(p, *window)?;
-            valid += pixels.status().iter().filter(|s| **s == Status::Valid).count() as u64;
-            let samples = match pixels {
-                Pixels::Vectors(v) => Samples::F32(v.data),
-                Pixels::Codes(c, _) => c.samples,
-            };
+            let (codes, with_vector) = numbers(plan, p, *window)?;
+            valid += with_vector;
             // Rows of a chunk as wide as the grid are one run in the file.
             let (runs, run) = if window.width == width {
                 (1, window.height * width)
@@ -59,7 +54,7 @@ pub(super) fn write(
                     let from = b * window.height * window.width + r * run;
                     let at = ((p * bands + b) * height + window.row + r) * width + window.col;
                     file.seek(SeekFrom::Start(header.len() as u64 + at as u64 * size)).map_err(failed())?;
-                    file.write_all(&le_bytes(&samples, from, run)).map_err(failed())?;
+                    file.write_all(&le_bytes(&codes.samples, from, run)).map_err(failed())?;
                 }
             }
             progress(p * chunks.len() + done + 1, chunks.len() * plan.periods.len());
@@ -72,7 +67,7 @@ pub(super) fn write(
         "grid": GridSummary::of(&plan.grid),
         "years": plan.periods,
         "bands": plan.band_names,
-        "nodata": match plan.kind { Kind::Codes(_, fill) if fill.is_finite() => serde_json::json!(fill), _ => serde_json::json!("nan") },
+        "nodata": plan.nodata().map(|v| if v.is_nan() { "nan".into() } else { serde_json::json!(v) }),
         "provenance": plan.provenance,
     });
     let side = PendingFile::create(&sidecar).map_err(failed())?;

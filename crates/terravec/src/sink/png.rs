@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::pca::Gram;
 use crate::query::extract::Extraction;
 use crate::query::pixels::{Kind, Pixels};
-use crate::vectors::{Status, Vectors};
+use crate::vectors::{Vectors, valid as with_vector};
 
 /// More pixels than this in one picture are refused.
 const MAX_PIXELS: usize = 1 << 28;
@@ -58,7 +58,7 @@ pub(super) fn write(
     let mut valid = 0u64;
     for (i, window) in chunks.iter().enumerate() {
         let block = read(*window, chunks.len() * (passes - 1) + i)?;
-        valid += block.status.iter().filter(|s| **s == Status::Valid).count() as u64;
+        valid += with_vector(&block.status).count() as u64;
         let block = basis.as_ref().map_or_else(|| block.clone(), |b| b.project(&block));
         for (plane, b) in planes.iter_mut().zip(0..) {
             for r in 0..window.height {

@@ -12,7 +12,7 @@ use crate::query::extract::Extraction;
 use crate::query::pixels::Pixels;
 use crate::table::{self, PROVENANCE_KEY, PixelRows};
 use crate::time::Interval;
-use crate::vectors::Status;
+use crate::vectors;
 
 pub(super) fn write(plan: &Extraction<'_>, path: &Path, progress: Progress<'_>) -> Result<Written> {
     let to_lonlat = Transform::new(&plan.grid.crs, &Crs::wgs84()).map_err(Error::geo("to lon/lat"))?;
@@ -47,8 +47,7 @@ fn chunk(
     to_lonlat: &Transform,
 ) -> Result<arrow::array::RecordBatch> {
     let pixels = plan.read(period, window)?;
-    let index: Vec<usize> =
-        pixels.status().iter().enumerate().filter(|(_, s)| **s == Status::Valid).map(|(i, _)| i).collect();
+    let index: Vec<usize> = vectors::valid(pixels.status()).collect();
     let (xs, ys): (Vec<f64>, Vec<f64>) = index
         .iter()
         .map(|i| plan.grid.center(window.col + i % window.width, window.row + i / window.width))
