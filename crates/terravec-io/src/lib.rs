@@ -2,7 +2,9 @@
 
 pub mod atomic;
 pub mod codes;
+mod geoparquet;
 pub mod source;
+pub mod table;
 pub mod tiff;
 pub mod vector;
 

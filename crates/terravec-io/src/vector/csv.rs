@@ -10,9 +10,10 @@ use terravec_geo::Crs;
 
 use super::cells::{batch, column};
 use super::error::VectorError;
-use super::features::{Features, Reference, RowNames, Shape};
+use super::features::{Features, RowNames, Shape};
 use super::place::{coordinate_columns, lonlat_columns};
 use super::{geojson, wkt};
+use crate::geoparquet::footer::Reference;
 
 /// Names of columns with a geometry, in the order they are tried; Earth Engine exports GeoJSON as `.geo`.
 const GEOMETRY: [&str; 6] = ["geometry", "wkt", "geom", "the_geom", ".geo", "geojson"];

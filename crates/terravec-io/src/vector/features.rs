@@ -7,11 +7,11 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use geo_types::{Coord, Geometry, LineString, MultiPolygon, Polygon};
-use terravec_geo::Crs;
 
 use super::error::VectorError;
 use super::place::{check_place, to_degrees};
 use super::{Points, Regions};
+use crate::geoparquet::footer::Reference;
 
 /// What a reader is asked for.
 pub(super) trait Shape: Sized {
@@ -85,15 +85,6 @@ fn name(geometry: &Geometry<f64>) -> &'static str {
         Geometry::MultiPoint(_) => "MultiPoint",
         Geometry::GeometryCollection(_) => "GeometryCollection",
     }
-}
-
-/// The CRS of a file.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Reference {
-    /// Named, or the format's default.
-    Known(Crs),
-    /// The file says that it does not know.
-    Unknown,
 }
 
 /// How rows are called in messages.

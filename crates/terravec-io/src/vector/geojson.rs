@@ -11,7 +11,8 @@ use terravec_geo::Crs;
 
 use super::cells::{batch, column};
 use super::error::VectorError;
-use super::features::{Features, Reference, RowNames, Shape};
+use super::features::{Features, RowNames, Shape};
+use crate::geoparquet::footer::Reference;
 
 /// A FeatureCollection, a Feature or a bare geometry.
 #[derive(Deserialize)]

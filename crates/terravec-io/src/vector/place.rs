@@ -7,7 +7,7 @@ use terravec_geo::{Crs, Transform};
 
 use super::Points;
 use super::error::VectorError;
-use super::features::Reference;
+use crate::geoparquet::footer::Reference;
 
 /// Names of columns of longitude and of latitude, in the order they are tried; compared without regard to case.
 const LONLAT: [(&[&str], &[&str]); 2] = [

@@ -1,10 +1,6 @@
 //! GeoParquet in: geometry as the `geo` footer, the Parquet logical type or an Arrow extension type says, or by name
 //! where nothing does.
 
-mod footer;
-mod guard;
-mod native;
-
 use std::fs::File;
 use std::path::Path;
 
@@ -18,10 +14,11 @@ use terravec_geo::Crs;
 
 use super::cells::batch;
 use super::error::VectorError;
-use super::features::{Features, Reference, RowNames, Shape};
+use super::features::{Features, RowNames, Shape};
 use super::place::coordinate_columns;
 use super::{wkb, wkt};
-use footer::Geometry;
+use crate::geoparquet::footer::{self, Geometry, Reference};
+use crate::geoparquet::{guard, native};
 
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 8192;

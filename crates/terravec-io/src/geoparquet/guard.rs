@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Runs `read`; a panic in it is an error, and is not printed.
-pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let others = take_hook();

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use geo_types::{Coord, Geometry, LineString, MultiPoint, MultiPolygon, Point, Polygon};
 
 /// Reads rows of one column.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     column: &'a ArrayRef,
     kind: Kind,
     /// One per list level, from outside.
@@ -31,7 +31,7 @@ enum Coords<'a> {
 
 impl<'a> Reader<'a> {
     /// `encoding` is the name in the `geo` footer or of the extension type; a plain struct of x and y is a point.
-    pub(super) fn new(column: &'a ArrayRef, encoding: Option<&str>) -> Result<Self, String> {
+    pub(crate) fn new(column: &'a ArrayRef, encoding: Option<&str>) -> Result<Self, String> {
         let encoding = encoding.unwrap_or("point").to_ascii_lowercase();
         let (kind, depth) = match encoding.trim_start_matches("geoarrow.") {
             "point" => (Kind::Point, 0),
@@ -74,14 +74,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Heights or measures are left out.
-    pub(super) fn flattens(&self) -> bool {
+    pub(crate) fn flattens(&self) -> bool {
         match self.coords {
             Coords::Separated { more, .. } => more,
             Coords::Interleaved { size, .. } => size > 2,
         }
     }
 
-    pub(super) fn read(&self, row: usize) -> Result<Option<Geometry<f64>>, String> {
+    pub(crate) fn read(&self, row: usize) -> Result<Option<Geometry<f64>>, String> {
         if self.column.is_null(row) {
             return Ok(None);
         }

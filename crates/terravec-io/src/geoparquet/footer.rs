@@ -6,24 +6,35 @@ use parquet::file::metadata::ParquetMetaData;
 use serde_json::{Map, Value};
 use terravec_geo::{Crs, GeoError};
 
-use crate::vector::features::Reference;
-
 /// The geometry column of a file.
-pub(super) struct Geometry {
+pub(crate) struct Geometry {
     /// Its place in the schema.
-    pub(super) column: usize,
+    pub(crate) column: usize,
     /// `WKB`, `point`, `polygon`, … where the file says so.
-    pub(super) encoding: Option<String>,
-    pub(super) reference: Reference,
+    pub(crate) encoding: Option<String>,
+    pub(crate) reference: Reference,
     /// The column of its bounding boxes.
-    pub(super) covering: Option<usize>,
+    pub(crate) covering: Option<usize>,
+    /// The leaves that hold west, south, east and north of these boxes.
+    pub(crate) corners: Option<[usize; 4]>,
+    /// West, south, east and north of all, as the footer claims.
+    pub(crate) bounds: Option<[f64; 4]>,
+}
+
+/// The CRS of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Reference {
+    /// Named, or the format's default.
+    Known(Crs),
+    /// The file says that it does not know.
+    Unknown,
 }
 
 /// Names of geometry columns in files that say nothing, in the order they are tried.
 const NAMES: [&str; 5] = ["geometry", "geography", "geom", "wkb_geometry", "wkt"];
 
 /// Finds the geometry: by the footer `geo`, else by a logical or extension type, else by name. `None` if there is none.
-pub(super) fn find(
+pub(crate) fn find(
     metadata: &ParquetMetaData,
     schema: &Schema,
     warnings: &mut Vec<String>,
@@ -43,8 +54,24 @@ pub(super) fn find(
         };
         let encoding = geo.column.get("encoding").and_then(Value::as_str).map(String::from);
         let covering = geo.covering().and_then(|name| schema.index_of(name).ok());
-        return Ok(Some(Geometry { column, encoding, reference: crs, covering }));
+        let corners = geo.corners(metadata);
+        return Ok(Some(Geometry {
+            column,
+            encoding,
+            reference: crs,
+            covering,
+            corners,
+            bounds: geo.bounds(),
+        }));
     }
+    find_without_footer(metadata, schema)
+}
+
+/// Finds the geometry as if there were no footer `geo`.
+pub(crate) fn find_without_footer(
+    metadata: &ParquetMetaData,
+    schema: &Schema,
+) -> Result<Option<Geometry>, String> {
     let typed = (0..schema.fields().len()).find(|i| is_typed(metadata, schema, *i));
     let named = || {
         NAMES.iter().find_map(|n| {
@@ -55,7 +82,7 @@ pub(super) fn find(
     let Some(column) = typed.or_else(named) else { return Ok(None) };
     let reference = stated(metadata, schema, column)?.unwrap_or_else(|| Reference::Known(Crs::wgs84()));
     let encoding = extension(schema.field(column)).map(|(name, _)| name.to_string());
-    Ok(Some(Geometry { column, encoding, reference, covering: None }))
+    Ok(Some(Geometry { column, encoding, reference, covering: None, corners: None, bounds: None }))
 }
 
 /// The parts of the footer that reading needs.
@@ -94,6 +121,27 @@ impl Geo {
     fn covering(&self) -> Option<&str> {
         self.column.get("covering")?.pointer("/bbox/xmin/0")?.as_str()
     }
+
+    fn corners(&self, metadata: &ParquetMetaData) -> Option<[usize; 4]> {
+        let columns = metadata.file_metadata().schema_descr().columns();
+        let leaf = |corner: &str| {
+            let path = self.column.get("covering")?.pointer(&format!("/bbox/{corner}"))?.as_array()?;
+            columns.iter().position(|c| {
+                let parts = c.path().parts();
+                parts.len() == path.len() && parts.iter().zip(path).all(|(a, b)| b.as_str() == Some(a))
+            })
+        };
+        Some([leaf("xmin")?, leaf("ymin")?, leaf("xmax")?, leaf("ymax")?])
+    }
+
+    fn bounds(&self) -> Option<[f64; 4]> {
+        let list: Vec<f64> =
+            self.column.get("bbox")?.as_array()?.iter().map(Value::as_f64).collect::<Option<_>>()?;
+        match *list.as_slice() {
+            [w, s, e, n] | [w, s, _, e, n, _] => Some([w, s, e, n]),
+            _ => None,
+        }
+    }
 }
 
 /// A CRS from PROJJSON, or from the EPSG code of one that has little else.
@@ -107,7 +155,7 @@ fn projjson(value: &Value) -> Result<Crs, GeoError> {
     })
 }
 
-fn value_of<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
+pub(crate) fn value_of<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
     let pairs = metadata.file_metadata().key_value_metadata()?;
     pairs.iter().find(|p| p.key == key)?.value.as_deref()
 }
