@@ -12,6 +12,7 @@ mod error;
 mod grid;
 pub mod lattice;
 mod lonlat;
+pub mod polygon;
 pub mod rasterize;
 mod transform;
 

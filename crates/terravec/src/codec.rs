@@ -16,7 +16,7 @@ use crate::catalog::{CodecSpec, Descriptor, MissingRule as Rule};
 use crate::vectors::{Status, Vectors};
 
 /// A stored number, as float64.
-trait Number: Copy + Send + Sync {
+pub(crate) trait Number: Copy + Send + Sync {
     fn to_f64(self) -> f64;
 }
 
@@ -24,6 +24,12 @@ macro_rules! number {
     ($($t:ty),*) => { $(impl Number for $t { fn to_f64(self) -> f64 { f64::from(self) } })* };
 }
 number!(u8, i8, u16, i16, u32, i32, f16, f32, f64);
+
+/// Whether a stored number is this one.
+#[allow(clippy::float_cmp)]
+pub(crate) fn is_number(stored: impl Number, value: f64) -> bool {
+    stored.to_f64() == value
+}
 
 /// `sign(q) · (|q| / scale)^power`, in float64: the published values to the bit for `scale` 127.5 and `power` 2.
 #[must_use]
@@ -81,6 +87,12 @@ pub enum CodecError {
         product: String,
         /// Codec name.
         codec: &'static str,
+    },
+    /// The product needs more than the numbers of a row.
+    #[error("{product}: its codec does not decode the rows of a table")]
+    NotARow {
+        /// Product id.
+        product: String,
     },
     /// Bands or type differ from what the product stores.
     #[error("{what}: expected {expected}, found {found}")]
@@ -272,18 +284,10 @@ impl Decoder {
         let status = self.status(codes, mask);
         let n = status.len();
         let (data, bands) = match &self.codec {
-            CodecSpec::Identity => (self.map(codes, |q| q), codes.bands),
-            CodecSpec::Linear { scale, offset } => (self.map(codes, |q| q * scale + offset), codes.bands),
-            CodecSpec::SignedSquare { scale, power, .. } => {
-                (self.map(codes, |q| signed_power(q, *scale, *power)), codes.bands)
-            }
             CodecSpec::Fsq { levels, codes_per_pixel, .. } => {
                 (fsq(codes, levels, *codes_per_pixel as usize), *codes_per_pixel as usize * levels.len())
             }
-            CodecSpec::Unknown { .. } => unreachable!("refused above"),
-            CodecSpec::PerPixelScale { .. } | CodecSpec::SignBits { .. } => {
-                unreachable!("refused by Decoder::new")
-            }
+            codec => (numbers(codec, &codes.samples).unwrap_or_default(), codes.bands),
         };
         let mut vectors = Vectors { data, status, bands, height: codes.height, width: codes.width };
         if vectors.status.iter().any(|s| *s != Status::Valid) {
@@ -296,33 +300,6 @@ impl Decoder {
             }
         }
         Ok(vectors)
-    }
-
-    /// Applies a formula number by number; 8-bit codes go through a table.
-    #[allow(clippy::cast_possible_truncation)]
-    fn map(&self, codes: &Codes, formula: impl Fn(f64) -> f64 + Sync) -> Vec<f32> {
-        const RUN: usize = 1 << 16;
-        let mut out = vec![0f32; codes.samples.len()];
-        match &codes.samples {
-            Samples::I8(v) => {
-                let table: Vec<f32> =
-                    (0..=255u8).map(|b| formula(f64::from(b.cast_signed())) as f32).collect();
-                out.par_chunks_mut(RUN).zip(v.par_chunks(RUN)).for_each(|(o, v)| {
-                    for (o, &q) in o.iter_mut().zip(v) {
-                        *o = table[usize::from(q.cast_unsigned())];
-                    }
-                });
-            }
-            Samples::F32(v) if matches!(self.codec, CodecSpec::Identity) => out.copy_from_slice(v),
-            samples => with_samples!(samples, v => {
-                out.par_chunks_mut(RUN).zip(v.par_chunks(RUN)).for_each(|(o, v)| {
-                    for (o, &q) in o.iter_mut().zip(v) {
-                        *o = formula(Number::to_f64(q)) as f32;
-                    }
-                });
-            }),
-        }
-        out
     }
 
     /// The codes that stand for `vectors`, or `None` where the codec has no inverse.
@@ -456,6 +433,76 @@ fn mark_missing<T: Number>(v: &[T], bands: usize, n: usize, rule: MissingRule, m
                 *m |= z;
             }
         }
+    }
+}
+
+/// Applies a formula number by number; 8-bit codes go through a table.
+#[allow(clippy::cast_possible_truncation)]
+fn map(samples: &Samples, formula: impl Fn(f64) -> f64 + Sync) -> Vec<f32> {
+    const RUN: usize = 1 << 16;
+    let mut out = vec![0f32; samples.len()];
+    match samples {
+        Samples::I8(v) => {
+            let table: Vec<f32> = (0..=255u8).map(|b| formula(f64::from(b.cast_signed())) as f32).collect();
+            out.par_chunks_mut(RUN).zip(v.par_chunks(RUN)).for_each(|(o, v)| {
+                for (o, &q) in o.iter_mut().zip(v) {
+                    *o = table[usize::from(q.cast_unsigned())];
+                }
+            });
+        }
+        samples => with_samples!(samples, v => {
+            out.par_chunks_mut(RUN).zip(v.par_chunks(RUN)).for_each(|(o, v)| {
+                for (o, &q) in o.iter_mut().zip(v) {
+                    *o = formula(Number::to_f64(q)) as f32;
+                }
+            });
+        }),
+    }
+    out
+}
+
+/// The values of codes that stand each for one number; `None` where they don't.
+fn numbers(codec: &CodecSpec, samples: &Samples) -> Option<Vec<f32>> {
+    Some(match (codec, samples) {
+        (CodecSpec::Identity, Samples::F32(v)) => v.clone(),
+        (CodecSpec::Identity, _) => map(samples, |q| q),
+        (CodecSpec::Linear { scale, offset }, _) => map(samples, |q| q * scale + offset),
+        (CodecSpec::SignedSquare { scale, power, .. }, _) => {
+            map(samples, |q| signed_power(q, *scale, *power))
+        }
+        _ => return None,
+    })
+}
+
+/// Refuses a product of tables whose codes have no values.
+///
+/// # Errors
+/// [`CodecError::Unpublished`], or [`CodecError::NotARow`] for codecs that need more than the row.
+pub(crate) fn check_table(product: &Descriptor) -> Result<(), CodecError> {
+    let unpublished =
+        |reason: &str| CodecError::Unpublished { product: product.id.clone(), reason: reason.into() };
+    match &product.codec {
+        CodecSpec::Identity | CodecSpec::Linear { .. } | CodecSpec::SignedSquare { .. } => Ok(()),
+        CodecSpec::Unknown { reason } => Err(unpublished(reason)),
+        CodecSpec::SignBits { .. } => Err(unpublished(
+            "only signs are kept, and the order of bits in a byte is not stated; the codes compare by Hamming distance",
+        )),
+        CodecSpec::Fsq { .. } | CodecSpec::PerPixelScale { .. } => {
+            Err(CodecError::NotARow { product: product.id.clone() })
+        }
+    }
+}
+
+/// The values of the vectors of a table, row-major. Decoded floats of a product of codes are values already.
+///
+/// # Errors
+/// As [`check_table`].
+pub(crate) fn decode_table(product: &Descriptor, samples: Samples) -> Result<Vec<f32>, CodecError> {
+    check_table(product)?;
+    match (samples, &product.codec) {
+        (Samples::F32(values), CodecSpec::Identity | CodecSpec::SignedSquare { .. }) => Ok(values),
+        (samples, CodecSpec::SignedSquare { .. }) if samples.dtype().is_float() => Ok(map(&samples, |q| q)),
+        (samples, codec) => Ok(numbers(codec, &samples).unwrap_or_default()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use terravec_geo::GeoError;
 use terravec_io::source::SourceError;
+use terravec_io::table::TableError;
 use terravec_io::tiff::{CogError, TiffError};
 use terravec_io::vector::VectorError;
 use terravec_location::LocationError;
@@ -30,6 +31,9 @@ pub enum Error {
     /// A location encoder can't be opened or run.
     #[error(transparent)]
     Location(#[from] LocationError),
+    /// A table of vectors can't be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// A table of points, regions or samples could not be read or written.
     #[error(transparent)]
     Vector(#[from] VectorError),
@@ -117,6 +121,7 @@ impl Error {
             Self::Location(_) => Some("give the encoder the weights it was published with".into()),
             Self::Catalog(e) => e.help(),
             Self::Source(e) => e.help().map(ToString::to_string),
+            Self::Table(e) => e.help().map(ToString::to_string),
             Self::Tiff(e) => e.help().map(ToString::to_string),
             Self::Cog(CogError::Spec { .. }) => {
                 Some("choose a target CRS by its EPSG code with --crs".into())

@@ -2,13 +2,14 @@
 //!
 //! ```no_run
 //! use terravec::catalog::Catalog;
-//! use terravec::{OpenOptions, Years, open, sample};
+//! use terravec::{Dataset, OpenOptions, SampleRequest, Years};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let options = OpenOptions::new(Catalog::builtin());
-//! let dataset = open("alphaearth=/data/aef", &options)?;
+//! let dataset = Dataset::open("alphaearth=/data/aef", &options)?;
 //! let points = terravec_io::vector::parse_point("-88.77,44.29")?;
-//! let sampled = sample(&dataset, points, &Years::parse("2024")?, false)?;
+//! let request = SampleRequest { years: Years::parse("2024")?, ..SampleRequest::default() };
+//! let (sampled, _) = dataset.sample(points, &request)?;
 //! println!("{:?}", sampled.status);
 //! # Ok(())
 //! # }
@@ -19,6 +20,7 @@ pub mod codec;
 pub mod dataset;
 mod error;
 mod location;
+pub mod patch;
 mod pca;
 mod provenance;
 pub mod query;
@@ -27,9 +29,10 @@ pub mod table;
 mod time;
 mod vectors;
 
-pub use dataset::{OpenOptions, RasterDataset, open};
+pub use dataset::{Dataset, OpenOptions, RasterDataset, SampleRequest};
 pub use error::{Error, Result};
 pub use location::LocationDataset;
+pub use patch::PatchDataset;
 pub use provenance::Provenance;
 pub use query::extract::{Area, Extraction, Request};
 pub use query::pixels::Pixels;

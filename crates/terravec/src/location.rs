@@ -114,6 +114,7 @@ impl LocationDataset {
             intervals,
             values: Values::Vectors(values),
             band_names: (0..depth).map(|i| format!("e{i}")).collect(),
+            extra: Vec::new(),
             provenance,
         })
     }

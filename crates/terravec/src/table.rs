@@ -10,10 +10,11 @@ use arrow::array::{
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::take;
 use arrow::datatypes::{Field, FieldRef, Schema};
-use terravec_io::vector::wkb;
+use terravec_io::vector::{TableSpec, wkb};
 use terravec_io::{Samples, with_samples};
 
 use crate::error::Result;
+use crate::patch::Patches;
 use crate::provenance::Provenance;
 use crate::query::reduce::Reduced;
 use crate::query::sample::{Sampled, Values};
@@ -125,8 +126,9 @@ const OURS: [&str; 12] = [
 /// # Errors
 /// If Arrow refuses a column, which would be a fault of ours.
 pub fn sampled(s: Sampled) -> Result<RecordBatch> {
-    let periods = s.periods.len();
-    let rows = s.points.lon.len() * periods;
+    let rows = s.status.len();
+    // Rows of one point: periods, and ranks of patches.
+    let periods = rows / s.points.lon.len().max(1);
     let each = |v: &[f64]| -> ArrayRef {
         Arc::new(Float64Array::from_iter_values(v.iter().flat_map(|x| std::iter::repeat_n(*x, periods))))
     };
@@ -140,6 +142,7 @@ pub fn sampled(s: Sampled) -> Result<RecordBatch> {
     columns.push(statuses(&s.status));
     columns.extend(times(&s.intervals));
     columns.push(product(&s.provenance, rows));
+    columns.extend(s.extra.iter().map(|(name, array)| column(name, Arc::clone(array))));
     let (name, samples) = match s.values {
         Values::Vectors(v) => ("embedding", Samples::F32(v)),
         Values::Codes(c) => ("codes", c),
@@ -207,6 +210,69 @@ pub fn pixels(p: PixelRows, provenance: &Provenance) -> Result<RecordBatch> {
     columns.push(vectors(name, numbers(p.values), p.depth, &vec![Status::Valid; rows])?);
     columns.push(column("geometry", Arc::new(geometry)));
     batch(columns, provenance)
+}
+
+/// The table of rows of a patch product: its own columns first.
+///
+/// # Errors
+/// If Arrow refuses a column, which would be a fault of ours.
+pub fn patches(p: Patches, provenance: &Provenance) -> Result<RecordBatch> {
+    let rows = p.rows();
+    let f64s = |v: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(v)) };
+    let mut columns = callers(&p.columns, rows, 1, &OURS)?;
+    columns.push(column("lon", f64s(p.lon)));
+    columns.push(column("lat", f64s(p.lat)));
+    columns.push(statuses(&p.status));
+    columns.extend(times(&p.intervals));
+    columns.push(product(provenance, rows));
+    let (name, samples) = match p.values {
+        Values::Vectors(v) => ("embedding", Samples::F32(v)),
+        Values::Codes(c) => ("codes", c),
+    };
+    columns.push(vectors(name, numbers(samples), p.dimension, &p.status)?);
+    columns.push(column("geometry", Arc::new(p.geometry)));
+    batch(columns, provenance)
+}
+
+/// How a table of vectors is written: with its provenance, and with the `emb` footer that tables of embeddings have.
+///
+/// `names` are those of the numbers, for formats with a column for each; `covering` asks for a column of bounding boxes.
+#[must_use]
+pub fn spec(provenance: &Provenance, names: Vec<String>, covering: bool) -> TableSpec {
+    let mut emb = serde_json::json!({
+        "version": "0.0.1",
+        "model": { "id": provenance.product, "name": provenance.model },
+        "license": provenance.licence,
+        "embedding": {
+            "dim": provenance.dimension,
+            "quantization": if provenance.values == "codes" { provenance.decode.as_str() } else { "None" },
+        },
+    });
+    if let (Some(first), Some(last)) = (provenance.years.iter().min(), provenance.years.iter().max()) {
+        emb["start_datetime"] = format!("{first}-01-01T00:00:00Z").into();
+        emb["end_datetime"] = format!("{}-01-01T00:00:00Z", last + 1).into();
+    }
+    TableSpec {
+        metadata: vec![
+            (PROVENANCE_KEY.to_string(), provenance.to_json()),
+            ("emb".to_string(), emb.to_string()),
+        ],
+        vector_names: names,
+        covering,
+        ..TableSpec::default()
+    }
+}
+
+/// Picks rows `index` of row-major numbers, `dim` to a row.
+#[must_use]
+pub fn rows_at(samples: &Samples, dim: usize, index: &[usize]) -> Samples {
+    with_samples!(samples, v => {
+        let mut out = Vec::with_capacity(dim * index.len());
+        for &i in index {
+            out.extend_from_slice(&v[i * dim..(i + 1) * dim]);
+        }
+        Samples::from(out)
+    })
 }
 
 /// Picks pixels `index` of a (band, y, x) block as row-major numbers.

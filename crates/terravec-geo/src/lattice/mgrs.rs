@@ -15,6 +15,22 @@ const SIDE: f64 = 100_000.0;
 /// Side of a Sentinel-2 tile, metres.
 const S2_SIDE: f64 = 109_800.0;
 
+/// The box in degrees of a grid zone such as `10T` or `33X`: zone number and latitude band. `None` for anything else.
+///
+/// Where Norway and Svalbard shift zones (bands V and X) the box is as wide as the widest of them.
+#[must_use]
+pub fn grid_zone(name: &str) -> Option<BBox> {
+    let (number, band) = name.split_at_checked(name.len().checked_sub(1)?)?;
+    let zone: u8 = number.parse().ok().filter(|z| (1..=60).contains(z))?;
+    let letter = band.bytes().next()?.to_ascii_uppercase();
+    let row = BANDS.iter().position(|b| *b == letter)?;
+    let (south, north) =
+        (-80.0 + 8.0 * row as f64, if letter == b'X' { 84.0 } else { -72.0 + 8.0 * row as f64 });
+    let half = if matches!(letter, b'V' | b'X') { 6.0 } else { 3.0 };
+    let middle = utm::central_meridian(zone);
+    Some(BBox { min_x: middle - half, min_y: south, max_x: middle + half, max_y: north })
+}
+
 /// A 100 km square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Square {
@@ -150,6 +166,22 @@ fn band_northings(zone: u8, band: u8) -> Result<(f64, f64), GeoError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grid_zones_hold_their_places() {
+        let b = grid_zone("10T").unwrap();
+        assert_eq!((b.min_x, b.min_y, b.max_x, b.max_y), (-126.0, 40.0, -120.0, 48.0));
+        for (lon, lat) in
+            [(5.3, 60.4), (11.9, 60.0), (8.5, 78.0), (20.9, 80.0), (-179.9, -79.0), (41.9, 83.9)]
+        {
+            let zone = utm::zone_with_exceptions(lon, lat);
+            let band = char::from(BANDS[(((lat + 80.0) / 8.0) as usize).min(19)]);
+            assert!(grid_zone(&format!("{zone:02}{band}")).unwrap().contains(lon, lat), "{zone}{band}");
+        }
+        for bad in ["", "T", "61T", "0T", "10I", "10", "10é", "é"] {
+            assert!(grid_zone(bad).is_none(), "{bad}");
+        }
+    }
     use proptest::prelude::*;
 
     #[test]

@@ -257,6 +257,16 @@ pub struct TableSpec {
     pub partitions: Vec<String>,
     /// A file that lists the others.
     pub manifest: Option<String>,
+    /// How a row is told that stands in two files, because files overlap. Absent: none does.
+    pub duplicates: Option<Duplicates>,
+}
+
+/// How a row is told that stands in two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duplicates {
+    /// Its centre is that of another row, to 1e-7 degrees. The first one is kept, in the order of paths.
+    Centre,
 }
 
 /// Something to cite. At least one field is given.

@@ -1,6 +1,7 @@
 //! A product opened somewhere: which tiles it has, and how to read them.
 
 mod aef_index;
+mod any;
 mod index;
 mod open;
 mod product;
@@ -16,7 +17,8 @@ use terravec_io::source::Location;
 use terravec_io::tiff::GeoTiff;
 use terravec_io::vector::Points;
 
-pub use open::{OpenOptions, open};
+pub use any::{Dataset, SampleRequest};
+pub use open::OpenOptions;
 pub(crate) use product::fixed_interval;
 use reader::TileReader;
 pub use tile::Tile;

@@ -8,10 +8,10 @@ use rayon::prelude::*;
 use terravec_io::source::{self, Location};
 use terravec_io::tiff::GeoTiff;
 
-use super::product::{fingerprint, interval_of, is_raster};
+use super::product::{fingerprint, interval_of};
 use super::tile::Tile;
 use super::{RasterDataset, aef_index, index, recognise};
-use crate::catalog::{Catalog, Descriptor};
+use crate::catalog::{Catalog, Descriptor, Variant};
 use crate::error::{Error, Result};
 
 /// How a dataset is opened.
@@ -42,35 +42,26 @@ impl OpenOptions {
     }
 }
 
-/// Opens what `spec` names: `ID=ROOT`, a path, or a URL. See [`RasterDataset`] for what it can answer.
-///
-/// # Errors
-/// If nothing is there, if it is no raster that the product describes, or if several products are mixed.
-pub fn open(spec: &str, options: &OpenOptions) -> Result<RasterDataset> {
-    let catalog = &options.catalog;
-    let (product, root) = match spec.split_once('=') {
+/// `ID=ROOT` as its two parts; a path or an address may have `=` in it, too.
+pub(super) fn split_spec(spec: &str) -> (Option<&str>, &str) {
+    match spec.split_once('=') {
         Some((id, root)) if !id.contains(['/', '\\']) && !Path::new(spec).exists() => (Some(id), root),
         _ => (None, spec),
-    };
-    let (product, variant) =
-        product.map(|p| catalog.resolve(p)).transpose()?.map_or((None, None), |(p, v)| (Some(p), v));
+    }
+}
+
+/// Opens the rasters at `root` as `product`, or as what they are taken for.
+///
+/// # Errors
+/// If nothing is there, or it is no raster that the product describes.
+pub(super) fn open_raster(
+    root: Location,
+    product: Option<(Arc<Descriptor>, Option<Variant>)>,
+    options: &OpenOptions,
+) -> Result<RasterDataset> {
+    let catalog = &options.catalog;
+    let (product, variant) = product.map_or((None, None), |(p, v)| (Some(p), v));
     let version = variant.map(|v| v.id);
-    if product.is_none() && !root.contains("://") && !Path::new(root).exists() {
-        return Err(not_found(root, catalog));
-    }
-    let root = Location::new(root);
-    if let Some(p) = &product
-        && !is_raster(p)
-    {
-        return Err(Error::open(
-            format!(
-                "product {} does not come as GeoTIFF ({}); only GeoTIFF products can be opened so far",
-                p.id,
-                p.format.name()
-            ),
-            format!("`terravec products {}` says how it is published", p.id),
-        ));
-    }
     let (tiles, product, notes) = if let Some(path) = root.path().filter(|p| p.is_dir()) {
         folder(&root, path, product, options)?
     } else if root.file_name() == aef_index::NAME {
@@ -107,11 +98,11 @@ fn require_aef(product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Result<Ar
     }
 }
 
-fn is_tiff(name: &str) -> bool {
+pub(super) fn is_tiff(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, ext)| ["tif", "tiff"].contains(&ext.to_ascii_lowercase().as_str()))
 }
 
-fn not_found(spec: &str, catalog: &Catalog) -> Error {
+pub(super) fn not_found(spec: &str, catalog: &Catalog) -> Error {
     match catalog.get(spec.split('@').next().unwrap_or(spec)) {
         Ok(product) => {
             let hosts: Vec<&str> = product.hosts.iter().map(|h| h.url.as_str()).collect();

@@ -310,7 +310,7 @@ fn find_bands(wanted: &[String], names: &[String]) -> Result<Vec<usize>> {
     Ok(out)
 }
 
-fn bounds_of(area: &Area) -> Result<Option<LonLatBox>> {
+pub(crate) fn bounds_of(area: &Area) -> Result<Option<LonLatBox>> {
     match area {
         Area::All => Ok(None),
         Area::Box(b) => Ok(Some(*b)),

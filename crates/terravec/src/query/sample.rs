@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use arrow::array::ArrayRef;
 use rayon::prelude::*;
 use terravec_geo::{Crs, Transform, lattice};
 use terravec_io::vector::Points;
@@ -32,6 +33,8 @@ pub struct Sampled {
     pub values: Values,
     /// Names of the bands.
     pub band_names: Vec<String>,
+    /// What else the dataset says of each row: of a patch its id, centre and distance.
+    pub extra: Vec<(String, ArrayRef)>,
     /// Where it comes from.
     pub provenance: Provenance,
 }
@@ -125,7 +128,7 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
     provenance.years = periods.iter().copied().flatten().collect();
     let band_names =
         if codes { (0..depth).map(|i| format!("b{i}")).collect() } else { dataset.band_names()? };
-    Ok(Sampled { points, periods, status, intervals, values, band_names, provenance })
+    Ok(Sampled { points, periods, status, intervals, values, band_names, extra: Vec::new(), provenance })
 }
 
 /// For every point that lies in some tile: its tiles with pixel (column, row), the best one last.

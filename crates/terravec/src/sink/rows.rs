@@ -4,13 +4,13 @@ use std::path::Path;
 
 use terravec_geo::{Crs, Transform, Window};
 use terravec_io::Samples;
-use terravec_io::vector::{TableSpec, TableWriter};
+use terravec_io::vector::TableWriter;
 
 use super::{Progress, Written, total};
 use crate::error::{Error, Result};
 use crate::query::extract::Extraction;
 use crate::query::pixels::Pixels;
-use crate::table::{self, PROVENANCE_KEY, PixelRows};
+use crate::table::{self, PixelRows};
 use crate::time::Interval;
 use crate::vectors;
 
@@ -18,11 +18,7 @@ pub(super) fn write(plan: &Extraction<'_>, path: &Path, progress: Progress<'_>) 
     let to_lonlat = Transform::new(&plan.grid.crs, &Crs::wgs84()).map_err(Error::geo("to lon/lat"))?;
     let chunks = plan.chunks(1);
     let all = chunks.len() * plan.periods.len();
-    let spec = TableSpec {
-        metadata: vec![(PROVENANCE_KEY.to_string(), plan.provenance.to_json())],
-        vector_names: plan.band_names.clone(),
-        ..TableSpec::default()
-    };
+    let spec = table::spec(&plan.provenance, plan.band_names.clone(), false);
     let mut valid = 0u64;
     let mut writer: Option<TableWriter> = None;
     let jobs = (0..plan.periods.len()).flat_map(|p| chunks.iter().map(move |w| (p, *w)));

@@ -1,0 +1,196 @@
+//! A product opened somewhere, of whichever kind.
+
+use std::path::Path;
+
+use terravec_io::source::Location;
+use terravec_io::vector::Points;
+
+use super::RasterDataset;
+use super::open::{OpenOptions, not_found, open_raster, split_spec};
+use super::product::is_raster;
+use crate::catalog::{Descriptor, Form, Kind};
+use crate::error::{Error, Result};
+use crate::location::LocationDataset;
+use crate::patch::{Condition, Near, OnBad, PatchDataset, PatchQuery, Tally, is_table};
+use crate::query::sample::{Sampled, sample};
+use crate::time::{Interval, Years};
+use crate::vectors::Status;
+
+/// A product opened somewhere.
+#[derive(Debug)]
+pub enum Dataset {
+    /// Its vectors lie on the pixels of rasters.
+    Raster(RasterDataset),
+    /// Its vectors lie in the rows of tables.
+    Patch(PatchDataset),
+    /// Its vectors are computed from coordinates.
+    Location(Box<LocationDataset>),
+}
+
+/// What to sample, beside the points.
+#[derive(Debug, Clone, Default)]
+pub struct SampleRequest {
+    /// When; whatever the dataset holds if not said.
+    pub years: Years,
+    /// Month (1–12), for location encoders of the seasons.
+    pub month: Option<u8>,
+    /// The stored codes instead of decoded vectors.
+    pub codes: bool,
+    /// Which patches answer for a point.
+    pub near: Near,
+    /// Rows of tables that hold at some time in this span.
+    pub time: Option<Interval>,
+    /// Rows of tables that meet these conditions.
+    pub conditions: Vec<Condition>,
+    /// What to do with rows of tables that have no good vector or place.
+    pub on_bad: OnBad,
+}
+
+impl SampleRequest {
+    /// Whether something is asked for that only tables can answer.
+    fn of_tables(&self) -> Option<&'static str> {
+        if self.near != Near::Containing {
+            Some("--nearest")
+        } else if self.time.is_some() {
+            Some("--time")
+        } else if !self.conditions.is_empty() {
+            Some("--where")
+        } else {
+            None
+        }
+    }
+}
+
+impl Dataset {
+    /// Opens what `spec` names: `ID=ROOT`, `ID@VARIANT=ROOT`, a path or an address.
+    ///
+    /// # Errors
+    /// If nothing is there, or it is nothing that the product describes.
+    pub fn open(spec: &str, options: &OpenOptions) -> Result<Self> {
+        if let Some(location) = LocationDataset::open(spec, options)? {
+            return Ok(Self::Location(Box::new(location)));
+        }
+        let catalog = &options.catalog;
+        let (id, root) = split_spec(spec);
+        let product = id.map(|id| catalog.resolve(id)).transpose()?;
+        if product.is_none() && !root.contains("://") && !Path::new(root).exists() {
+            return Err(not_found(root, catalog));
+        }
+        let location = Location::new(root);
+        let tables = match &product {
+            Some((p, _)) => p.format.form() == Form::Table,
+            None => holds_tables(&location)?,
+        };
+        if tables {
+            return Ok(Self::Patch(PatchDataset::open(location, product, catalog)?));
+        }
+        if let Some((p, _)) = &product
+            && !is_raster(p)
+        {
+            return Err(Error::open(
+                format!("product {} comes as {}, which can't be opened yet", p.id, p.format.name()),
+                format!("`terravec products {}` says how it is published", p.id),
+            ));
+        }
+        Ok(Self::Raster(open_raster(location, product, options)?))
+    }
+
+    /// The product.
+    #[must_use]
+    pub fn product(&self) -> &Descriptor {
+        match self {
+            Self::Raster(d) => d.product(),
+            Self::Patch(d) => d.product(),
+            Self::Location(d) => d.product(),
+        }
+    }
+
+    /// What a vector stands for.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.product().kind
+    }
+
+    /// Vectors at points, and what was left out of tables.
+    ///
+    /// # Errors
+    /// If the dataset can't answer the request, or can't be read. Points without a vector are no error: their status says so.
+    pub fn sample(&self, points: Points, request: &SampleRequest) -> Result<(Sampled, Tally)> {
+        let id = &self.product().id;
+        if request.month.is_some() && !matches!(self, Self::Location(_)) {
+            return Err(Error::query(
+                format!("{id} knows no months"),
+                "--month is for location encoders of the seasons",
+            ));
+        }
+        if let (false, Some(what)) = (matches!(self, Self::Patch(_)), request.of_tables()) {
+            return Err(Error::query(
+                format!("{what} is for tables of vectors, which {id} is not"),
+                "leave it out",
+            ));
+        }
+        match self {
+            Self::Raster(d) => Ok((sample(d, points, &request.years, request.codes)?, Tally::default())),
+            Self::Patch(d) => {
+                let query = PatchQuery {
+                    years: request.years.clone(),
+                    time: request.time,
+                    conditions: request.conditions.clone(),
+                    codes: request.codes,
+                    on_bad: request.on_bad,
+                    ..PatchQuery::default()
+                };
+                d.sample(points, &query, request.near)
+            }
+            Self::Location(_) if request.codes => {
+                Err(Error::query("a location encoder has no codes", "leave --codes out"))
+            }
+            Self::Location(d) => Ok((d.sample(points, &request.years, request.month)?, Tally::default())),
+        }
+    }
+
+    /// A sentence for a sample none of whose points has a vector.
+    #[must_use]
+    pub fn why_nothing(&self, sampled: &Sampled) -> Option<String> {
+        if sampled.status.is_empty() || sampled.status.contains(&Status::Valid) {
+            return None;
+        }
+        Some(match self {
+            Self::Raster(d) => d.covered_beside(&sampled.points),
+            Self::Patch(d) => d.covered(),
+            Self::Location(_) => "Location encoders cover every place.".to_owned(),
+        })
+    }
+
+    /// The raster behind it.
+    ///
+    /// # Errors
+    /// If the dataset is no raster: `verb` does not apply.
+    pub fn raster(&self, verb: &str) -> Result<&RasterDataset> {
+        match self {
+            Self::Raster(d) => Ok(d),
+            Self::Patch(d) => Err(Error::query(
+                format!("{} is a table of vectors, which {verb} does not apply to", d.product().id),
+                "extract it to a table (.parquet, .arrow, .csv, .geojson)",
+            )),
+            Self::Location(d) => Err(Error::query(
+                format!("{} is computed from coordinates; {verb} does not apply to it", d.product().id),
+                "sample it at points",
+            )),
+        }
+    }
+}
+
+/// Whether what lies there is tables rather than rasters, by the names of files.
+fn holds_tables(location: &Location) -> Result<bool> {
+    let Some(folder) = location.path().filter(|p| p.is_dir()) else {
+        let name = location.file_name();
+        return Ok(is_table(name) && name != super::aef_index::NAME);
+    };
+    if folder.join(super::aef_index::NAME).is_file() {
+        return Ok(false);
+    }
+    let entries = terravec_io::source::list(location)?;
+    let raster = entries.iter().any(|e| super::open::is_tiff(&e.path));
+    Ok(!raster && entries.iter().any(|e| is_table(&e.path)))
+}

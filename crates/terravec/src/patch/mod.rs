@@ -1,0 +1,126 @@
+//! Patch products: tables of vectors, one row per footprint, at any size.
+//!
+//! A [`PatchDataset`] is a list of files, opened when they are asked about. A question first rules out files (by the keys of
+//! their folders, their names, a manifest), then row groups (by their statistics), then rows (by reading the columns of
+//! places, times and conditions alone), and reads vectors of the rows that are left.
+
+mod columns;
+mod condition;
+mod file;
+mod find;
+mod geodesy;
+mod manifest;
+mod open;
+mod rows;
+mod scan;
+mod summary;
+mod time;
+mod write;
+
+use std::sync::Arc;
+
+use terravec_geo::{BBox, LonLatBox};
+use terravec_io::source::Location;
+
+pub use condition::Condition;
+pub(crate) use file::{PatchFile, is_table};
+pub use find::Near;
+pub use rows::{OnBad, Patches, Tally};
+pub use scan::{PatchQuery, Scan};
+pub use summary::{PatchFileSummary, PatchSummary};
+pub use write::WrittenRows;
+
+use crate::catalog::{Descriptor, Variant};
+use crate::codec::check_table;
+use crate::error::{Error, Result};
+use crate::provenance::Provenance;
+
+/// A product whose vectors lie in the rows of tables.
+#[derive(Debug)]
+pub struct PatchDataset {
+    product: Arc<Descriptor>,
+    variant: Option<Variant>,
+    root: Location,
+    files: Vec<PatchFile>,
+    notes: Vec<String>,
+}
+
+impl PatchDataset {
+    /// The product.
+    #[must_use]
+    pub fn product(&self) -> &Descriptor {
+        &self.product
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn root(&self) -> &Location {
+        &self.root
+    }
+
+    /// Files.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Numbers of a vector, where product or file say so without reading one.
+    fn dimension(&self) -> Option<usize> {
+        self.product.dimension_of(self.variant.as_ref()).map(|d| d as usize)
+    }
+
+    /// What the product says of its time, for people: the dates of its rows need not be comparable.
+    #[must_use]
+    pub fn time_note(&self) -> Option<&str> {
+        self.product.time.as_ref()?.note.as_deref()
+    }
+
+    /// Refuses vectors where the product publishes no decode rule.
+    fn check_decodes(&self) -> Result<()> {
+        check_table(&self.product).map_err(Error::codec(self.root.to_string()))
+    }
+
+    /// Provenance of an answer made from the files `used`.
+    fn provenance(
+        &self,
+        used: &[usize],
+        dimension: usize,
+        codes: bool,
+        request: serde_json::Value,
+    ) -> Provenance {
+        let version = self.variant.as_ref().map(|v| v.id.clone());
+        let mut provenance = Provenance::new(&self.product, version, dimension, request);
+        if codes {
+            provenance.values = "codes".into();
+        }
+        provenance
+            .set_sources(used.iter().map(|i| self.root.join(&self.files[*i].path).to_string()).collect());
+        provenance
+    }
+
+    /// A sentence that says what the dataset covers, as far as footers tell.
+    #[must_use]
+    pub fn covered(&self) -> String {
+        let bounds = self.bounds().map_or_else(
+            || "somewhere: its files do not tell where".to_owned(),
+            |b| {
+                format!(
+                    "{:.5},{:.5},{:.5},{:.5} (west, south, east, north)",
+                    b.min_x, b.min_y, b.max_x, b.max_y
+                )
+            },
+        );
+        format!("{} at {} covers {bounds}; {} files", self.product.id, self.root, self.files.len())
+    }
+
+    /// The smallest box over all files, degrees.
+    fn bounds(&self) -> Option<BBox> {
+        let one = |f: &PatchFile| f.bounds.or_else(|| f.open(&self.product, &self.root).ok()?.bounds());
+        self.files.iter().map(one).reduce(|a, b| Some(a?.union(&b?))).flatten()
+    }
+}
+
+/// Whether a box of rows touches an area.
+fn touches(bounds: &BBox, area: &LonLatBox) -> bool {
+    area.split().iter().any(|part| part.intersects(bounds))
+}

@@ -1,0 +1,153 @@
+//! From what a user types to a patch dataset: a file, a folder of files, or an address.
+
+use std::sync::Arc;
+
+use terravec_io::DType;
+use terravec_io::source::{self, Location};
+
+use super::columns::{Columns, VectorColumns};
+use super::file::{OpenFile, Table, is_table};
+use super::{PatchDataset, PatchFile, manifest};
+use crate::catalog::{Catalog, Descriptor, Form, Variant};
+use crate::error::{Error, Result};
+
+impl PatchDataset {
+    /// Opens the tables at `root` as `product`, or as what they are taken for.
+    ///
+    /// # Errors
+    /// If there is no table, or none whose columns of vectors and places are known.
+    pub(crate) fn open(
+        root: Location,
+        product: Option<(Arc<Descriptor>, Option<Variant>)>,
+        catalog: &Catalog,
+    ) -> Result<Self> {
+        let listed = match product.as_ref().and_then(|(p, _)| manifest::find(p, &root)) {
+            Some(manifest) => manifest::read(&manifest)?,
+            None => paths(&root)?
+                .into_iter()
+                .map(|path| manifest::Entry { path, rows: None, bounds: None })
+                .collect(),
+        };
+        let Some(first) = listed.first() else {
+            return Err(Error::open(
+                format!("{root}: there is no table in this folder"),
+                "open a folder of .parquet or .csv files, or name the file",
+            ));
+        };
+        let mut notes = Vec::new();
+        let (product, variant) = match product {
+            Some(known) => known,
+            None => {
+                let (product, note) = recognise(&root.join(&first.path), &first.path, catalog)?;
+                notes.extend(note);
+                let variant = product.default_variant().cloned();
+                (product, variant)
+            }
+        };
+        let files: Vec<PatchFile> = listed
+            .into_iter()
+            .map(|entry| {
+                let mut file = PatchFile::new(&product, &entry.path, &root);
+                file.rows = entry.rows;
+                file.bounds = entry.bounds.or(file.bounds);
+                file
+            })
+            .collect();
+        let dataset = Self { product, variant, root, files, notes };
+        // What is wrong with the first file is said now, not at the first question.
+        let open = dataset.files[0].open(&dataset.product, &dataset.root)?;
+        let mut notes = dataset.notes.clone();
+        if let Table::Parquet(table) = &open.table {
+            notes.extend_from_slice(table.notes());
+        }
+        notes.extend_from_slice(open.placer.notes());
+        Ok(Self { notes, ..dataset })
+    }
+}
+
+/// The tables of a folder, or the file itself.
+fn paths(root: &Location) -> Result<Vec<String>> {
+    if root.path().is_some_and(std::path::Path::is_dir) {
+        let hidden = |path: &str| path.split('/').any(|part| part.starts_with(['.', '_']));
+        let entries = source::list(root)?.into_iter().map(|e| e.path);
+        return Ok(entries.filter(|p| is_table(p) && !hidden(p)).collect());
+    }
+    if root.is_remote() && !is_table(root.file_name()) {
+        return Err(source::SourceError::NotListable { url: root.to_string() }.into());
+    }
+    Ok(vec![String::new()])
+}
+
+/// The product of a table nobody named: by the name of the file, else by its columns; else a table without descriptor.
+fn recognise(
+    location: &Location,
+    path: &str,
+    catalog: &Catalog,
+) -> Result<(Arc<Descriptor>, Option<String>)> {
+    let named = if path.is_empty() { location.without_query() } else { path };
+    for product in catalog.recognise(named).into_iter().filter(|p| p.format.form() == Form::Table) {
+        if let Ok(open) = OpenFile::open(&product, location.clone())
+            && length(&open).is_none_or(|n| fits(&product, n))
+        {
+            return Ok((product, None));
+        }
+    }
+    let plain = generic(None, DType::F32)?;
+    let open = OpenFile::open(&plain, location.clone())?;
+    let dtype = dtype(&open).unwrap_or(DType::F32);
+    Ok((
+        generic(length(&open), dtype)?,
+        Some("no product recognised; opened as a plain table of vectors".to_owned()),
+    ))
+}
+
+fn fits(product: &Descriptor, length: usize) -> bool {
+    let is = |d: Option<u32>| d.is_some_and(|d| d as usize == length);
+    is(product.dimension) || product.variants.iter().any(|v| is(v.dimension)) || product.dimension.is_none()
+}
+
+/// Length of the vectors, where the schema says so.
+fn length(open: &OpenFile) -> Option<usize> {
+    use arrow::datatypes::DataType;
+    match &open.columns.vector {
+        VectorColumns::Many(columns) => Some(columns.len()),
+        VectorColumns::One(column) => match open.schema.field(*column).data_type() {
+            DataType::FixedSizeList(_, n) => usize::try_from(*n).ok(),
+            _ => None,
+        },
+    }
+}
+
+/// Type of the numbers, where it is one that codes have.
+fn dtype(open: &OpenFile) -> Option<DType> {
+    use arrow::datatypes::DataType;
+    let Columns { vector, .. } = &open.columns;
+    let column = match vector {
+        VectorColumns::One(column) => *column,
+        VectorColumns::Many(columns) => *columns.first()?,
+    };
+    let item = match open.schema.field(column).data_type() {
+        DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item) => {
+            item.data_type().clone()
+        }
+        other => other.clone(),
+    };
+    DType::from_name(&item.to_string().to_ascii_lowercase())
+}
+
+/// A descriptor for a table that nobody described: floats are values, integers are codes.
+fn generic(dimension: Option<usize>, dtype: DType) -> Result<Arc<Descriptor>> {
+    let dimension = dimension.map_or(String::new(), |d| format!("dimension = {d}\n"));
+    let codec = if dtype.is_float() {
+        "\"identity\""
+    } else {
+        "{ unknown = { reason = \"the table holds integers and states no scale\" } }"
+    };
+    let toml = format!(
+        "id = \"table\"\nname = \"A table of vectors without a descriptor\"\nsummary = \"Opened by what the file says of itself.\"\n\
+         kind = \"patch\"\nformat = \"parquet\"\n{dimension}dtype = \"{dtype}\"\ncodec = {codec}\nunknown = [\"licence\"]\n"
+    );
+    let mut catalog = Catalog::empty();
+    catalog.add_text("(table)", &toml)?;
+    Ok(catalog.get("table")?)
+}
