@@ -40,31 +40,52 @@ pub(crate) fn find(
     warnings: &mut Vec<String>,
 ) -> Result<Option<Geometry>, String> {
     if let Some(text) = value_of(metadata, "geo") {
-        let geo = parse(text)?;
+        let geo = parse(text, None)?;
         if let Some(note) = geo.version_note() {
             warnings.push(note);
         }
-        let column = schema.index_of(&geo.primary).map_err(|_| {
-            format!("its `geo` footer names the geometry column `{}`, which is not there", geo.primary)
+        let column = schema.index_of(&geo.name).map_err(|_| {
+            format!("its `geo` footer names the geometry column `{}`, which is not there", geo.name)
         })?;
-        let crs = match geo.column.get("crs") {
-            Some(Value::Null) => Reference::Unknown,
-            Some(crs) => Reference::Known(projjson(crs).map_err(|e| format!("its `geo` footer: {e}"))?),
-            None => stated(metadata, schema, column)?.unwrap_or_else(|| Reference::Known(Crs::wgs84())),
-        };
-        let encoding = geo.column.get("encoding").and_then(Value::as_str).map(String::from);
-        let covering = geo.covering().and_then(|name| schema.index_of(name).ok());
-        let corners = geo.corners(metadata);
-        return Ok(Some(Geometry {
-            column,
-            encoding,
-            reference: crs,
-            covering,
-            corners,
-            bounds: geo.bounds(),
-        }));
+        return described(&geo, metadata, schema, column).map(Some);
     }
     find_without_footer(metadata, schema)
+}
+
+/// Describes a column that someone else says holds geometries.
+pub(crate) fn describe(
+    metadata: &ParquetMetaData,
+    schema: &Schema,
+    column: usize,
+) -> Result<Geometry, String> {
+    let name = schema.field(column).name();
+    match value_of(metadata, "geo").and_then(|text| parse(text, Some(name)).ok()) {
+        Some(geo) => described(&geo, metadata, schema, column),
+        None => undescribed(metadata, schema, column),
+    }
+}
+
+fn described(
+    geo: &Geo,
+    metadata: &ParquetMetaData,
+    schema: &Schema,
+    column: usize,
+) -> Result<Geometry, String> {
+    let reference = match geo.column.get("crs") {
+        Some(Value::Null) => Reference::Unknown,
+        Some(crs) => Reference::Known(projjson(crs).map_err(|e| format!("its `geo` footer: {e}"))?),
+        None => stated(metadata, schema, column)?.unwrap_or_else(|| Reference::Known(Crs::wgs84())),
+    };
+    let encoding = geo.column.get("encoding").and_then(Value::as_str).map(String::from);
+    let covering = geo.covering().and_then(|name| schema.index_of(name).ok());
+    Ok(Geometry {
+        column,
+        encoding,
+        reference,
+        covering,
+        corners: geo.corners(metadata),
+        bounds: geo.bounds(),
+    })
 }
 
 /// Finds the geometry as if there were no footer `geo`.
@@ -79,32 +100,37 @@ pub(crate) fn find_without_footer(
             (!field.data_type().is_numeric()).then_some(i)
         })
     };
-    let Some(column) = typed.or_else(named) else { return Ok(None) };
-    let reference = stated(metadata, schema, column)?.unwrap_or_else(|| Reference::Known(Crs::wgs84()));
-    let encoding = extension(schema.field(column)).map(|(name, _)| name.to_string());
-    Ok(Some(Geometry { column, encoding, reference, covering: None, corners: None, bounds: None }))
+    typed.or_else(named).map(|column| undescribed(metadata, schema, column)).transpose()
 }
 
-/// The parts of the footer that reading needs.
+fn undescribed(metadata: &ParquetMetaData, schema: &Schema, column: usize) -> Result<Geometry, String> {
+    let reference = stated(metadata, schema, column)?.unwrap_or_else(|| Reference::Known(Crs::wgs84()));
+    let encoding = extension(schema.field(column)).map(|(name, _)| name.to_string());
+    Ok(Geometry { column, encoding, reference, covering: None, corners: None, bounds: None })
+}
+
+/// What the footer says of one column.
 struct Geo {
     version: Option<String>,
-    primary: String,
+    name: String,
     column: Map<String, Value>,
 }
 
-fn parse(text: &str) -> Result<Geo, String> {
+/// The footer, and what it says of the column `name`; `None` is its primary column.
+fn parse(text: &str, name: Option<&str>) -> Result<Geo, String> {
     let bad = |what: &str| format!("its `geo` footer {what}");
     let root: Value = serde_json::from_str(text).map_err(|e| bad(&format!("is no JSON: {e}")))?;
     let primary =
         root.get("primary_column").and_then(Value::as_str).ok_or_else(|| bad("has no primary_column"))?;
+    let name = name.unwrap_or(primary);
     let columns = root.get("columns").and_then(Value::as_object).ok_or_else(|| bad("has no columns"))?;
     let column = columns
-        .get(primary)
+        .get(name)
         .and_then(Value::as_object)
-        .ok_or_else(|| bad(&format!("does not describe its primary column `{primary}`")))?;
+        .ok_or_else(|| bad(&format!("does not describe its primary column `{name}`")))?;
     Ok(Geo {
         version: root.get("version").and_then(Value::as_str).map(String::from),
-        primary: primary.into(),
+        name: name.into(),
         column: column.clone(),
     })
 }

@@ -20,7 +20,7 @@ pub enum Bound {
 }
 
 /// Names of the corners of a box, west, south, east and north, in the order they are tried.
-const CORNERS: [[&str; 4]; 3] =
+pub(super) const CORNERS: [[&str; 4]; 3] =
     [["xmin", "ymin", "xmax", "ymax"], ["minx", "miny", "maxx", "maxy"], ["west", "south", "east", "north"]];
 
 impl TableFile {

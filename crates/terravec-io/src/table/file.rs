@@ -249,7 +249,7 @@ fn leaves(metadata: &ParquetMetaData, schema: &Schema) -> Vec<Range<usize>> {
     let mut out = vec![0..0; schema.fields().len()];
     for leaf in 0..descr.num_columns() {
         if let Some(range) = out.get_mut(descr.get_column_root_idx(leaf)) {
-            if range.is_empty() {
+            if range.start == range.end {
                 range.start = leaf;
             }
             range.end = leaf + 1;

@@ -27,6 +27,7 @@ use geo_types::{Coord, MultiPolygon};
 
 pub use error::VectorError;
 pub use hilbert::hilbert_order;
+pub(crate) use place::check_place;
 pub use place::parse_point;
 pub use rows::{json_records, text_table};
 pub use write::{TableSpec, TableWriter, write_table};

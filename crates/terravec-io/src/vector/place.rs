@@ -47,7 +47,7 @@ pub fn parse_point(text: &str) -> Result<Points, VectorError> {
 }
 
 /// Refuses a place that is none, and says what the numbers look like instead.
-pub(super) fn check_place(lon: f64, lat: f64) -> Result<(f64, f64), String> {
+pub(crate) fn check_place(lon: f64, lat: f64) -> Result<(f64, f64), String> {
     if lon.abs() <= 180.0 + TOLERANCE && lat.abs() <= 90.0 + TOLERANCE {
         return Ok((lon.clamp(-180.0, 180.0), lat.clamp(-90.0, 90.0)));
     }

@@ -12,6 +12,23 @@ pub fn point(x: f64, y: f64) -> Vec<u8> {
     out
 }
 
+/// A point, multi-point, polygon or multi-polygon; other kinds give nothing.
+#[must_use]
+pub fn write(geometry: &Geometry<f64>) -> Option<Vec<u8>> {
+    Some(match geometry {
+        Geometry::Point(p) => point(p.x(), p.y()),
+        Geometry::MultiPoint(m) => {
+            let mut out = vec![1, 4, 0, 0, 0];
+            count(&mut out, m.0.len());
+            m.0.iter().for_each(|p| out.extend_from_slice(&point(p.x(), p.y())));
+            out
+        }
+        Geometry::Polygon(p) => multi_polygon(&MultiPolygon(vec![p.clone()])),
+        Geometry::MultiPolygon(m) => multi_polygon(m),
+        _ => return None,
+    })
+}
+
 /// A polygon, or a multi-polygon where there are several or none.
 #[must_use]
 pub fn multi_polygon(shape: &MultiPolygon<f64>) -> Vec<u8> {
@@ -56,6 +73,40 @@ pub(super) fn read_noting(bytes: &[u8], flattened: &mut bool) -> Result<Geometry
     match reader.bytes.len() {
         0 => Ok(geometry),
         n => Err(format!("{n} bytes follow the geometry")),
+    }
+}
+
+/// Hands every coordinate of a geometry of the kinds that [`read`] knows to `take`, without building the geometry. Says
+/// whether the bytes are as this module writes them: little-endian, without heights, measures or a reference id.
+pub(crate) fn visit(bytes: &[u8], take: &mut impl FnMut(f64, f64)) -> Result<bool, String> {
+    // Most patches are points, or polygons of one ring.
+    if let Some((b"\x01\x01\x00\x00\x00", rest)) = bytes.split_first_chunk::<5>()
+        && let Some((xy, [])) = rest.split_first_chunk::<16>()
+    {
+        pairs(xy, take);
+        return Ok(true);
+    }
+    if let Some((b"\x01\x03\x00\x00\x00\x01\x00\x00\x00", rest)) = bytes.split_first_chunk::<9>()
+        && let Some((n, ring)) = rest.split_first_chunk::<4>()
+        && ring.len() as u64 == u64::from(u32::from_le_bytes(*n)) * 16
+    {
+        pairs(ring, take);
+        return Ok(true);
+    }
+    let mut plain = true;
+    let mut reader = Reader { bytes, flattened: &mut false };
+    reader.visit(None, &mut plain, take)?;
+    match reader.bytes.len() {
+        0 => Ok(plain),
+        n => Err(format!("{n} bytes follow the geometry")),
+    }
+}
+
+/// Little-endian coordinates, one after the other.
+fn pairs(bytes: &[u8], take: &mut impl FnMut(f64, f64)) {
+    for (xy, _) in bytes.chunks_exact(16).filter_map(|c| c.split_first_chunk::<16>()) {
+        let axis = |at: usize| f64::from_le_bytes(std::array::from_fn(|i| xy[at + i]));
+        take(axis(0), axis(8));
     }
 }
 
@@ -115,8 +166,41 @@ impl Reader<'_> {
         Ok(Polygon::new(exterior, rings.collect()))
     }
 
-    /// A geometry; inside a multi-geometry of type `within`, only one of its parts.
-    fn geometry(&mut self, within: Option<u32>) -> Result<Geometry<f64>, String> {
+    fn visit(
+        &mut self,
+        within: Option<u32>,
+        plain: &mut bool,
+        take: &mut impl FnMut(f64, f64),
+    ) -> Result<(), String> {
+        let before = self.bytes;
+        let (layout, kind) = self.head(within)?;
+        // A head with a reference id is longer.
+        *plain &= !layout.big && layout.dims == 2 && before.len() - self.bytes.len() == 5;
+        match kind {
+            1 => {
+                let c = self.coord(layout)?;
+                take(c.x, c.y);
+            }
+            3 => {
+                for _ in 0..self.many(layout, 4)? {
+                    for _ in 0..self.many(layout, 8 * layout.dims)? {
+                        let c = self.coord(layout)?;
+                        take(c.x, c.y);
+                    }
+                }
+            }
+            4 | 6 => {
+                for _ in 0..self.many(layout, 9)? {
+                    self.visit(Some(kind), plain, take)?;
+                }
+            }
+            other => return Err(unwanted(other)),
+        }
+        Ok(())
+    }
+
+    /// Layout and kind of a geometry; inside a multi-geometry of type `within`, only one of its parts.
+    fn head(&mut self, within: Option<u32>) -> Result<(Layout, u32), String> {
         let big = match self.take::<1>()?[0] {
             0 => true,
             1 => false,
@@ -139,6 +223,12 @@ impl Reader<'_> {
         {
             return Err(format!("a {} holds a {}", name(parent), name(kind)));
         }
+        Ok((layout, kind))
+    }
+
+    /// A geometry; inside a multi-geometry of type `within`, only one of its parts.
+    fn geometry(&mut self, within: Option<u32>) -> Result<Geometry<f64>, String> {
+        let (layout, kind) = self.head(within)?;
         match kind {
             1 => Ok(Point(self.coord(layout)?).into()),
             3 => Ok(self.polygon(layout)?.into()),
@@ -160,9 +250,13 @@ impl Reader<'_> {
                 }
                 Ok(MultiPolygon(parts).into())
             }
-            other => Err(format!("the geometry is a {}; points or polygons are needed", name(other))),
+            other => Err(unwanted(other)),
         }
     }
+}
+
+fn unwanted(kind: u32) -> String {
+    format!("the geometry is a {}; points or polygons are needed", name(kind))
 }
 
 fn name(kind: u32) -> String {
@@ -246,6 +340,30 @@ mod tests {
                 assert_eq!(flattened, !more.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn visiting_sees_what_reading_builds() {
+        let all = |bytes: &[u8]| {
+            let mut seen = Vec::new();
+            visit(bytes, &mut |x, y| seen.push((x, y))).map(|plain| (plain, seen))
+        };
+        let one = MultiPolygon(vec![Polygon::new(shape().0[0].exterior().clone(), Vec::new())]);
+        assert_eq!(all(&point(1.5, -2.0)), Ok((true, vec![(1.5, -2.0)])));
+        assert_eq!(all(&multi_polygon(&one)).unwrap().1, [(0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 0.0)]);
+        let (plain, seen) = all(&multi_polygon(&shape())).unwrap();
+        assert!(plain && seen.len() == 16 && seen[4..6] == [(1.0, 1.0), (2.0, 1.0)]);
+        for (big, code, srid, more) in
+            [(true, 1, None, &[][..]), (false, 1001, None, &[3.0]), (false, 0x2000_0001, Some(4326), &[])]
+        {
+            assert_eq!(all(&coded(big, code, srid, more)), Ok((false, vec![(1.0, 2.0)])));
+        }
+        let bytes = multi_polygon(&shape());
+        for n in 0..bytes.len() {
+            assert!(all(&bytes[..n]).is_err());
+        }
+        assert!(all(&[bytes, vec![0]].concat()).is_err());
+        assert!(all(&[1, 3, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 1]).is_err());
     }
 
     #[test]
