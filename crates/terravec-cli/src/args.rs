@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Earth embeddings: sample, extract and convert any product, right by construction.
 ///
-/// DATASET is `ID=ROOT` (a product and where a copy of it lies), or a file, folder or URL that is recognised by what it
-/// holds. Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold.
+/// DATASET is `ID=ROOT` or `ID@VARIANT=ROOT` (a product and where a copy of it lies), or a file, folder or URL that is
+/// recognised by what it holds. Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold.
 #[derive(Debug, Parser)]
 #[command(name = "terravec", version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -121,6 +121,14 @@ pub(crate) struct Sample {
     /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
     #[arg(long)]
     pub(crate) year: Option<String>,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+    /// Of tables: the patches with the K nearest centres, instead of the one that contains a point.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) nearest: Option<u32>,
+    /// With --nearest: none farther than this, in metres.
+    #[arg(long, value_name = "METRES", requires = "nearest")]
+    pub(crate) within: Option<f64>,
     /// Month (1 to 12), for location encoders of the seasons.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=12))]
     pub(crate) month: Option<u8>,
@@ -133,6 +141,21 @@ pub(crate) struct Sample {
     /// Replace an output that exists.
     #[arg(long, alias = "overwrite")]
     pub(crate) force: bool,
+}
+
+/// Which rows of tables of vectors.
+#[derive(Debug, Args)]
+pub(crate) struct Rows {
+    /// Of tables: rows that hold at some time in this span: 2022-06-01..2022-07-01 (end excluded), a day, a month or a year.
+    #[arg(long, value_name = "START..END")]
+    pub(crate) time: Option<String>,
+    /// Of tables: rows that meet this, such as `cloud_percent<10` or `collection=sentinel-2-l2a` (repeatable: all of them).
+    #[arg(long = "where", value_name = "COLUMN<VALUE")]
+    pub(crate) conditions: Vec<String>,
+    /// Of tables: leave rows out whose vector is of another length, not finite or unreadable (they are counted), instead of
+    /// failing.
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -183,6 +206,8 @@ pub(crate) struct Extract {
     pub(crate) region: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
     /// The stored codes instead of decoded vectors.
     #[arg(long)]
     pub(crate) codes: bool,
@@ -195,7 +220,8 @@ pub(crate) struct Extract {
     /// With --region: one vector per polygon, written as a table.
     #[arg(long, value_enum, requires = "region")]
     pub(crate) reduce: Option<Reduce>,
-    /// Output: .tif (COG), .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel.
+    /// Output: .tif (COG), .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel; of tables, a
+    /// table of their rows.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 }
@@ -211,6 +237,11 @@ pub(crate) struct Convert {
     pub(crate) codes: bool,
     #[command(flatten)]
     pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+    /// Of products whose files overlap: keep rows that stand in two files.
+    #[arg(long)]
+    pub(crate) keep_duplicates: bool,
 }
 
 #[cfg(test)]

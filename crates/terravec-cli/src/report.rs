@@ -84,6 +84,15 @@ impl Bar {
     }
 }
 
+impl Bar {
+    /// For work whose end is not known.
+    pub(crate) fn count(&self, done: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(done);
+        }
+    }
+}
+
 impl Drop for Bar {
     fn drop(&mut self) {
         if let Some(bar) = &self.0 {

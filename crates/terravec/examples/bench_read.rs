@@ -10,7 +10,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
 use terravec::catalog::Catalog;
 use terravec::query::sample::Values;
-use terravec::{Area, Extraction, OpenOptions, Pixels, Request, Years, open, sample};
+use terravec::{Area, Dataset, Extraction, OpenOptions, Pixels, Request, Years, sample};
 use terravec_geo::LonLatBox;
 use terravec_io::vector::Points;
 
@@ -22,16 +22,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let question: serde_json::Value = serde_json::from_slice(&std::fs::read(question)?)?;
     let start = Instant::now();
     let options = OpenOptions::new(Catalog::builtin());
-    let dataset = open(source, &options)?;
+    let dataset = Dataset::open(source, &options)?;
+    let dataset = dataset.raster("bench")?;
     let (shape, data) = if case == "window" {
         let bbox = numbers(&question["bbox"])?;
         let request = Request {
             area: Area::Box(LonLatBox { west: bbox[0], south: bbox[1], east: bbox[2], north: bbox[3] }),
             ..Request::default()
         };
-        window(&Extraction::plan(&dataset, &request)?)?
+        window(&Extraction::plan(dataset, &request)?)?
     } else {
-        points(&dataset, &question)?
+        points(dataset, &question)?
     };
     println!("{}", serde_json::json!({ "seconds": start.elapsed().as_secs_f64() }));
     write_npy(out, &shape, &data)

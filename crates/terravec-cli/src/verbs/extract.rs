@@ -1,13 +1,16 @@
 //! `extract` and `convert`: windows, polygons and whole datasets as files.
 
+use std::path::Path;
 use terravec::query::reduce::reduce;
 use terravec::sink::{self, Written, check_absent};
-use terravec::{Area, Extraction, Request, table};
-use terravec_geo::Crs;
-use terravec_io::vector::{self, TableSpec, write_table};
 
-use super::{Outcome, bbox, dataset, writable, years};
-use crate::args::{Cli, Convert, Extract, Reduce, Resampling, Target};
+use terravec::patch::PatchQuery;
+use terravec::{Area, Dataset, Extraction, PatchDataset, Request, table};
+use terravec_geo::Crs;
+use terravec_io::vector::{self, write_table};
+
+use super::{Outcome, bbox, dataset, row_query, writable, years};
+use crate::args::{Cli, Convert, Extract, Reduce, Resampling, Rows, Target};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
@@ -32,8 +35,15 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
             Area::Regions { regions, mask: !args.no_mask, all_touched: args.all_touched }
         }
     };
-    let request = request(&args.target, area, args.codes)?;
     let dataset = dataset(cli, &args.dataset.dataset)?;
+    if let Dataset::Patch(patches) = &dataset {
+        raster_only(&args.target, args.reduce.is_some())?;
+        let query = row_query(&args.rows, area, args.target.year.as_deref(), args.codes)?;
+        return write_rows(cli, patches, &query, &args.output, args.target.force);
+    }
+    table_only(&args.rows)?;
+    let dataset = dataset.raster("extract")?;
+    let request = request(&args.target, area, args.codes)?;
     if let (Some(how), Area::Regions { regions, .. }) = (args.reduce, &request.area) {
         check_absent(&args.output, args.target.force)?;
         let how = match how {
@@ -41,13 +51,9 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
             Reduce::Median => terravec::Reduce::Median,
             Reduce::Medoid => terravec::Reduce::Medoid,
         };
-        let reduced = reduce(&dataset, regions, args.all_touched, &request, how)?;
+        let reduced = reduce(dataset, regions, args.all_touched, &request, how)?;
         let provenance = reduced.provenance.clone();
-        let spec = TableSpec {
-            metadata: vec![(table::PROVENANCE_KEY.to_string(), provenance.to_json())],
-            vector_names: reduced.band_names.clone(),
-            ..TableSpec::default()
-        };
+        let spec = table::spec(&provenance, reduced.band_names.clone(), false);
         let batch = table::reduced(reduced)?;
         let rows = batch.num_rows();
         write_table(&args.output, std::iter::once(batch), &spec)?;
@@ -61,13 +67,83 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
         }
         return Ok(());
     }
-    write(cli, &dataset, &request, &args.output, args.target.force)
+    write(cli, dataset, &request, &args.output, args.target.force)
+}
+
+/// Options that only rasters have.
+fn raster_only(target: &Target, reduce: bool) -> Outcome {
+    let given = [
+        (target.crs.is_some(), "--crs"),
+        (target.resolution.is_some(), "--resolution"),
+        (target.bands.is_some(), "--bands"),
+        (!matches!(target.resampling, Resampling::Nearest), "--resampling"),
+        (reduce, "--reduce"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, name)) => {
+            Err(Failure::usage(format!("{name} is for rasters, and the dataset is a table"), "leave it out"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Options that only tables have.
+fn table_only(rows: &Rows) -> Outcome {
+    let given = [
+        (rows.time.is_some(), "--time"),
+        (!rows.conditions.is_empty(), "--where"),
+        (rows.skip_bad, "--skip-bad"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, name)) => {
+            Err(Failure::usage(format!("{name} is for tables, and the dataset is none"), "leave it out"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn write_rows(cli: &Cli, dataset: &PatchDataset, query: &PatchQuery, output: &Path, force: bool) -> Outcome {
+    let bar = Bar::new("reading rows", cli.quiet);
+    let written = dataset.write(query, output, force, &|rows| bar.count(rows))?;
+    drop(bar);
+    if let Some(warning) = written.tally.warning() {
+        eprintln!("warning: {warning}");
+    }
+    let tally = &written.tally;
+    if cli.json() {
+        print_json(&serde_json::json!({
+            "files": [output],
+            "rows": tally.rows,
+            "tally": tally,
+            "dimension": written.dimension,
+            "provenance": written.provenance,
+        }));
+        return Ok(());
+    }
+    let mut notes = vec![format!("{} numbers each", written.dimension)];
+    if tally.without_vector > 0 {
+        notes.push(format!("{} without a vector", tally.without_vector));
+    }
+    if tally.duplicates > 0 {
+        notes.push(format!("{} duplicates of overlapping files left out", tally.duplicates));
+    }
+    println!("{}: {} rows, {}", output.display(), tally.rows, notes.join(", "));
+    print_attribution(&written.provenance);
+    Ok(())
 }
 
 pub(crate) fn convert(cli: &Cli, args: &Convert) -> Outcome {
     writable(&args.output)?;
+    let dataset = dataset(cli, &args.dataset.dataset)?;
+    if let Dataset::Patch(patches) = &dataset {
+        raster_only(&args.target, false)?;
+        let mut query = row_query(&args.rows, Area::All, args.target.year.as_deref(), args.codes)?;
+        query.keep_duplicates = args.keep_duplicates;
+        return write_rows(cli, patches, &query, &args.output, args.target.force);
+    }
+    table_only(&args.rows)?;
     let request = request(&args.target, Area::All, args.codes)?;
-    write(cli, &dataset(cli, &args.dataset.dataset)?, &request, &args.output, args.target.force)
+    write(cli, dataset.raster("convert")?, &request, &args.output, args.target.force)
 }
 
 fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure> {
@@ -97,7 +173,7 @@ fn write(
     cli: &Cli,
     dataset: &terravec::RasterDataset,
     request: &Request,
-    output: &std::path::Path,
+    output: &Path,
     force: bool,
 ) -> Outcome {
     let plan = Extraction::plan(dataset, request)?;

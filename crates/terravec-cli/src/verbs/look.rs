@@ -1,10 +1,15 @@
 //! `products`, `info`, `coverage`: what there is.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
+use terravec::Dataset;
 use terravec::catalog::{Filter, render};
+use terravec::dataset::Summary;
+use terravec::patch::PatchSummary;
 
 use super::{Outcome, bbox, catalog, dataset, years};
-use crate::args::{Cli, Coverage, Dataset, Products};
+use crate::args::{self, Cli, Coverage, Products};
 use crate::report::{Failure, print_json};
 
 pub(crate) fn products(cli: &Cli, args: &Products) -> Outcome {
@@ -38,19 +43,87 @@ pub(crate) fn products(cli: &Cli, args: &Products) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn info(cli: &Cli, args: &Dataset) -> Outcome {
-    let summary = dataset(cli, &args.dataset)?.summary()?;
-    if cli.json() {
-        print_json(&summary);
-        return Ok(());
+pub(crate) fn info(cli: &Cli, args: &args::Dataset) -> Outcome {
+    match dataset(cli, &args.dataset)? {
+        Dataset::Raster(d) => raster_info(cli, &d.summary()?),
+        Dataset::Patch(d) => table_info(cli, &d.summary()?),
+        Dataset::Location(d) => {
+            // What an encoder is, its product's page says.
+            print!("{}", render::page(d.product()));
+        }
     }
-    let line = |name: &str, text: &str| println!("{name:<12} {text}");
+    Ok(())
+}
+
+fn line(name: &str, text: &str) {
+    println!("{name:<12} {text}");
+}
+
+fn notes(licence: Option<&String>, attribution: Option<&String>, notes: &[String]) {
+    if let Some(l) = licence {
+        line("licence", l);
+    }
+    if let Some(a) = attribution {
+        line("attribution", a);
+    }
+    for note in notes {
+        line("note", note);
+    }
+}
+
+/// `2023: 4, 2024: 5` in brackets, of files whose year is known.
+fn per_year(years: &BTreeMap<String, usize>) -> String {
+    let years: Vec<String> =
+        years.iter().filter(|(y, _)| !y.is_empty()).map(|(y, n)| format!("{y}: {n}")).collect();
+    if years.is_empty() { String::new() } else { format!(" ({})", years.join(", ")) }
+}
+
+fn table_info(cli: &Cli, summary: &PatchSummary) {
+    if cli.json() {
+        print_json(summary);
+        return;
+    }
+    let version = summary.version.as_ref().map_or(String::new(), |v| format!("@{v}"));
+    line("product", &format!("{}{version} ({})", summary.product, summary.name));
+    line("root", &summary.root);
+    line("files", &format!("{}{}", summary.files, per_year(&summary.years)));
+    let rows = summary.rows.map_or("not told by the files".to_owned(), |n| n.to_string());
+    line("rows", &format!("{rows} ({} row groups in the first file)", summary.row_groups));
+    let unit = if summary.unit_length == Some(true) { ", unit length" } else { "" };
+    let length = summary.dimension.map_or("? numbers".to_owned(), |d| format!("{d} numbers"));
+    match summary.decodes {
+        true => line("vectors", &format!("{length}{unit}: {}", summary.decode)),
+        false => line("vectors", &format!("none: {}", summary.decode)),
+    }
+    line("stored", &format!("`{}`: {}", summary.vector, summary.stored));
+    line("places", &format!("`{}`, {}", summary.places, summary.crs));
+    line("time", &summary.time);
+    let columns: Vec<&str> = summary.columns.iter().map(|(n, _)| n.as_str()).collect();
+    line(
+        "columns",
+        &match columns.as_slice() {
+            many if many.len() > 20 => format!("{}, … ({} in all)", many[..20].join(", "), many.len()),
+            few => few.join(", "),
+        },
+    );
+    if !summary.partitions.is_empty() {
+        line("folders", &summary.partitions.join(", "));
+    }
+    match &summary.bbox {
+        Some(b) => line("bbox", &format!("{:.6},{:.6},{:.6},{:.6}", b[0], b[1], b[2], b[3])),
+        None => line("bbox", "not told by the files"),
+    }
+    notes(summary.licence.as_ref(), summary.attribution.as_ref(), &summary.notes);
+}
+
+fn raster_info(cli: &Cli, summary: &Summary) {
+    if cli.json() {
+        print_json(summary);
+        return;
+    }
     line("product", &format!("{} ({})", summary.product, summary.name));
     line("root", &summary.root);
-    let years: Vec<String> =
-        summary.years.iter().filter(|(y, _)| !y.is_empty()).map(|(y, n)| format!("{y}: {n}")).collect();
-    let years = if years.is_empty() { String::new() } else { format!(" ({})", years.join(", ")) };
-    line("tiles", &format!("{}{years}", summary.tiles));
+    line("tiles", &format!("{}{}", summary.tiles, per_year(&summary.years)));
     let nodata = summary.nodata.map_or(String::new(), |v| format!(", nodata {v}"));
     line("stored", &format!("{} bands of {}{nodata}", summary.stored_bands, summary.dtype));
     line(
@@ -78,21 +151,30 @@ pub(crate) fn info(cli: &Cli, args: &Dataset) -> Outcome {
     let b = summary.bbox;
     line("bbox", &format!("{:.6},{:.6},{:.6},{:.6}", b[0], b[1], b[2], b[3]));
     line("layout", &summary.layout);
-    if let Some(l) = &summary.licence {
-        line("licence", l);
-    }
-    if let Some(a) = &summary.attribution {
-        line("attribution", a);
-    }
-    for note in &summary.notes {
-        line("note", note);
-    }
-    Ok(())
+    notes(summary.licence.as_ref(), summary.attribution.as_ref(), &summary.notes);
 }
 
 pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
     let dataset = dataset(cli, &args.dataset.dataset)?;
     let area = bbox(args.bbox.as_deref())?;
+    if let Dataset::Patch(d) = &dataset {
+        let files = d.coverage(area.as_ref(), &years(args.year.as_deref())?)?;
+        if cli.json() {
+            print_json(&json!({ "product": d.product().id, "root": d.root().to_string(), "files": files }));
+            return Ok(());
+        }
+        if files.is_empty() {
+            println!("no file there. {}", d.covered());
+        }
+        for file in files {
+            let when = file.interval.unwrap_or("-".into());
+            let rows = file.rows.map_or("-".to_owned(), |n| n.to_string());
+            let place = file.bbox.map_or("-".to_owned(), |b| format!("{b:?}"));
+            println!("{when}  {rows} rows  {place}  {}", file.path);
+        }
+        return Ok(());
+    }
+    let dataset = dataset.raster("coverage")?;
     let periods = dataset.periods(&years(args.year.as_deref())?)?;
     let mut rows = Vec::new();
     for period in periods {

@@ -7,10 +7,11 @@ mod sample;
 use std::path::Path;
 
 use terravec::catalog::Catalog;
-use terravec::{OpenOptions, Years, open};
+use terravec::patch::{Condition, OnBad, PatchQuery};
+use terravec::{Area, Dataset, Interval, OpenOptions, Years};
 use terravec_geo::LonLatBox;
 
-use crate::args::{Cli, Verb};
+use crate::args::{Cli, Rows, Verb};
 use crate::report::Failure;
 
 type Outcome = Result<(), Failure>;
@@ -40,8 +41,39 @@ fn options(cli: &Cli) -> Result<OpenOptions, Failure> {
     Ok(options)
 }
 
-fn dataset(cli: &Cli, spec: &str) -> Result<terravec::RasterDataset, Failure> {
-    Ok(open(spec, &options(cli)?)?)
+fn dataset(cli: &Cli, spec: &str) -> Result<Dataset, Failure> {
+    Ok(Dataset::open(spec, &options(cli)?)?)
+}
+
+/// The rows of tables that are asked for.
+fn row_query(rows: &Rows, area: Area, year: Option<&str>, codes: bool) -> Result<PatchQuery, Failure> {
+    let time = rows
+        .time
+        .as_deref()
+        .map(|t| {
+            Interval::parse(t).map_err(|e| {
+                Failure::usage(format!("--time {t}: {e}"), "write 2022-06-01..2022-07-01, or 2022-06")
+            })
+        })
+        .transpose()?;
+    let conditions = rows
+        .conditions
+        .iter()
+        .map(|c| {
+            Condition::parse(c).map_err(|e| {
+                Failure::usage(format!("--where {c}: {e}"), "write COLUMN=VALUE, COLUMN<VALUE, …")
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(PatchQuery {
+        area,
+        years: years(year)?,
+        time,
+        conditions,
+        codes,
+        on_bad: if rows.skip_bad { OnBad::Skip } else { OnBad::Fail },
+        keep_duplicates: false,
+    })
 }
 
 fn years(text: Option<&str>) -> Result<Years, Failure> {

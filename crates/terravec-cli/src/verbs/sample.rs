@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use terravec::patch::Near;
 use terravec::sink::check_absent;
-use terravec::{LocationDataset, Status, open, sample, table};
-use terravec_io::vector::{self, Points, TableSpec, write_table};
+use terravec::{Area, SampleRequest, table};
+use terravec_io::vector::{self, Points, write_table};
 
-use super::{Outcome, options, writable, years};
+use super::{Outcome, dataset, row_query, writable};
 use crate::args::{Cli, Sample};
 use crate::report::{Failure, print_json};
 
@@ -20,27 +21,27 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
         writable(out)?;
     }
     let points = read_points(&args.points)?;
-    let years = years(args.year.as_deref())?;
     for warning in &points.warnings {
         eprintln!("warning: {warning}");
     }
-    let options = options(cli)?;
-    let spec = &args.dataset.dataset;
-    let (sampled, covered) = if let Some(encoder) = LocationDataset::open(spec, &options)? {
-        if args.codes {
-            return Err(Failure::usage("a location encoder has no codes", "leave --codes out"));
-        }
-        (encoder.sample(points, &years, args.month)?, "Location encoders cover every place.".to_string())
-    } else {
-        if args.month.is_some() {
-            return Err(Failure::usage("--month is for location encoders of the seasons", "leave it out"));
-        }
-        let dataset = open(spec, &options)?;
-        let sampled = sample(&dataset, points, &years, args.codes)?;
-        let none = !sampled.status.contains(&Status::Valid);
-        let covered = if none { dataset.covered_beside(&sampled.points) } else { String::new() };
-        (sampled, covered)
+    let query = row_query(&args.rows, Area::All, args.year.as_deref(), args.codes)?;
+    let request = SampleRequest {
+        years: query.years,
+        month: args.month,
+        codes: args.codes,
+        near: args
+            .nearest
+            .map_or(Near::Containing, |k| Near::Nearest { count: k as usize, within: args.within }),
+        time: query.time,
+        conditions: query.conditions,
+        on_bad: query.on_bad,
     };
+    let dataset = dataset(cli, &args.dataset.dataset)?;
+    let (sampled, tally) = dataset.sample(points, &request)?;
+    if let Some(warning) = tally.warning() {
+        eprintln!("warning: {warning}");
+    }
+    let nothing = dataset.why_nothing(&sampled);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for s in &sampled.status {
         *counts.entry(s.name()).or_default() += 1;
@@ -48,15 +49,9 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
     let provenance = sampled.provenance.clone();
     let names = sampled.band_names.clone();
     let rows = sampled.status.len();
-    let none = rows > 0 && !sampled.status.contains(&Status::Valid);
     let batch = table::sampled(sampled)?;
     if let Some(out) = &args.output {
-        let spec = TableSpec {
-            metadata: vec![(table::PROVENANCE_KEY.to_string(), provenance.to_json())],
-            vector_names: names,
-            ..TableSpec::default()
-        };
-        write_table(out, std::iter::once(batch), &spec)?;
+        write_table(out, std::iter::once(batch), &table::spec(&provenance, names, false))?;
         if cli.json() {
             print_json(
                 &serde_json::json!({ "output": out, "rows": rows, "status": counts, "provenance": provenance }),
@@ -81,7 +76,7 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
         }
         attribution(&provenance);
     }
-    if none {
+    if let Some(covered) = nothing {
         eprintln!("warning: no point has a vector. {covered}");
     }
     Ok(())

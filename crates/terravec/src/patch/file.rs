@@ -194,7 +194,7 @@ impl OpenFile {
                 let numbers: usize = columns.iter().map(|c| width(self.schema.field(*c).data_type())).sum();
                 let batch_rows = (BATCH_NUMBERS / numbers.max(1)).clamp(64, BATCH_ROWS);
                 let plan = ReadPlan { columns: columns.to_vec(), groups, rows, batch_rows };
-                Ok(Box::new(table.read(plan)?.map(|batch| Ok(batch?))))
+                Ok(Box::new(table.read(&plan)?.map(|batch| Ok(batch?))))
             }
             Table::Csv(table, plan) => Ok(Box::new(table.read(plan)?.map(|batch| Ok(batch?)))),
         }

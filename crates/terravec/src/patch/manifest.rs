@@ -45,7 +45,7 @@ pub(super) fn read(location: &Location) -> Result<Vec<Entry>> {
     let plan = ReadPlan { columns, groups: (0..table.groups()).collect(), rows: None, batch_rows: 65_536 };
     let root = location.parent();
     let mut entries = Vec::new();
-    for batch in table.read(plan)? {
+    for batch in table.read(&plan)? {
         entries_of(&batch?, &mut entries).map_err(bad)?;
     }
     entries.retain(|e: &Entry| root.join(&e.path).path().is_none_or(std::path::Path::is_file));

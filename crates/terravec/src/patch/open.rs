@@ -137,7 +137,10 @@ fn dtype(open: &OpenFile) -> Option<DType> {
 
 /// A descriptor for a table that nobody described: floats are values, integers are codes.
 fn generic(dimension: Option<usize>, dtype: DType) -> Result<Arc<Descriptor>> {
-    let dimension = dimension.map_or(String::new(), |d| format!("dimension = {d}\n"));
+    let (dimension, unknown) = match dimension {
+        Some(d) => (format!("dimension = {d}\n"), "[\"licence\"]"),
+        None => (String::new(), "[\"dimension\", \"licence\"]"),
+    };
     let codec = if dtype.is_float() {
         "\"identity\""
     } else {
@@ -145,7 +148,7 @@ fn generic(dimension: Option<usize>, dtype: DType) -> Result<Arc<Descriptor>> {
     };
     let toml = format!(
         "id = \"table\"\nname = \"A table of vectors without a descriptor\"\nsummary = \"Opened by what the file says of itself.\"\n\
-         kind = \"patch\"\nformat = \"parquet\"\n{dimension}dtype = \"{dtype}\"\ncodec = {codec}\nunknown = [\"licence\"]\n"
+         kind = \"patch\"\nformat = \"parquet\"\n{dimension}dtype = \"{dtype}\"\ncodec = {codec}\nunknown = {unknown}\n"
     );
     let mut catalog = Catalog::empty();
     catalog.add_text("(table)", &toml)?;
