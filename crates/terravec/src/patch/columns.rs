@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Names of vector columns in tables that nobody described.
 const VECTORS: [&str; 6] = ["embedding", "embeddings", "emb", "vector", "vectors", "features"];
 /// Names of columns of time.
-const TIMES: [&str; 4] = ["datetime", "date", "timestamp", "time"];
+const TIMES: [&str; 5] = ["datetime", "date", "timestamp", "time", "year"];
 /// Names of columns of ids.
 const IDS: [&str; 6] = ["id", "unique_id", "chips_id", "chip_id", "fid", "index"];
 /// Names of columns of longitude and of latitude.
