@@ -84,7 +84,12 @@ impl TableFile {
             let options = ArrowReaderOptions::new();
             ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(|e| e.to_string())
         })
-        .map_err(|e| damaged(format!("its Parquet footer can't be read: {e}")))?;
+        .map_err(|e| {
+            damaged(match thrift::pair_without_text(&footer) {
+                Some(key) => format!("the text of its footer `{key}` is not UTF-8"),
+                None => format!("its Parquet footer can't be read: {e}"),
+            })
+        })?;
         check_counts(arrow.metadata(), size).map_err(damaged)?;
         let schema: SchemaRef =
             Arc::new(arrow.schema().as_ref().clone().with_metadata(std::collections::HashMap::default()));

@@ -19,7 +19,7 @@ pub(super) struct Compact<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-impl Compact<'_> {
+impl<'a> Compact<'a> {
     fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.bytes.split_first()?;
         self.bytes = rest;
@@ -73,6 +73,13 @@ impl Compact<'_> {
         self.skip_deep(wire, 0)
     }
 
+    fn binary(&mut self) -> Option<&'a [u8]> {
+        let n = usize::try_from(self.varint()?).ok()?;
+        let (bytes, rest) = self.bytes.split_at_checked(n)?;
+        self.bytes = rest;
+        Some(bytes)
+    }
+
     fn skip_bytes(&mut self, n: usize) -> Option<()> {
         self.bytes = self.bytes.get(n..)?;
         Some(())
@@ -90,8 +97,7 @@ impl Compact<'_> {
             }
             7 => self.skip_bytes(8)?,
             BINARY => {
-                let n = usize::try_from(self.varint()?).ok()?;
-                self.skip_bytes(n)?;
+                self.binary()?;
             }
             LIST | 10 => {
                 let (wire, n) = self.list()?;
@@ -135,6 +141,34 @@ impl Compact<'_> {
 /// Whether every list of a footer claims no more items than its bytes could hold.
 pub(super) fn is_sound(footer: &[u8]) -> bool {
     Compact { bytes: footer }.skip(STRUCT).is_some()
+}
+
+/// The key of a footer's pair whose key or value is no UTF-8.
+pub(super) fn pair_without_text(footer: &[u8]) -> Option<String> {
+    let mut found = None;
+    let _ = Compact { bytes: footer }.fields(|c, id, wire| {
+        if (id, wire) != (5, LIST) {
+            return Some(false);
+        }
+        let (_, n) = c.list()?;
+        for _ in 0..n {
+            let mut pair: [&[u8]; 2] = [b"", b""];
+            c.fields(|c, id, wire| {
+                let slot = match (id, wire) {
+                    (1, BINARY) => 0,
+                    (2, BINARY) => 1,
+                    _ => return Some(false),
+                };
+                pair[slot] = c.binary()?;
+                Some(true)
+            })?;
+            if found.is_none() && pair.iter().any(|text| std::str::from_utf8(text).is_err()) {
+                found = Some(String::from_utf8_lossy(pair[0]).into_owned());
+            }
+        }
+        Some(true)
+    });
+    found
 }
 
 #[cfg(test)]

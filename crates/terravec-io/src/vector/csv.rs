@@ -77,21 +77,25 @@ pub(super) fn read<S: Shape>(path: &Path) -> Result<Features<S>, VectorError> {
     Ok(Features { shapes, columns, reference, names: RowNames::Line(lines), flattened, warnings: Vec::new() })
 }
 
-/// The separator that the header has most of, outside quotes.
 fn delimiter(path: &Path) -> Result<u8, VectorError> {
     let file = File::open(path).map_err(VectorError::io(path))?;
     let mut header = Vec::new();
     BufReader::new(file.take(HEADER_BYTES)).read_until(b'\n', &mut header).map_err(VectorError::io(path))?;
+    Ok(separator(&header))
+}
+
+/// The separator that a header has most of, outside quotes.
+pub(crate) fn separator(header: &[u8]) -> u8 {
     let mut counts = [(b',', 0), (b'\t', 0), (b';', 0), (b'|', 0)];
     let mut quoted = false;
-    for byte in header {
+    for byte in header.iter().copied() {
         quoted ^= byte == b'"';
         if let Some((_, n)) = counts.iter_mut().find(|(d, _)| *d == byte && !quoted) {
             *n += 1;
         }
     }
     // Of equals the first, so that a single column is read as CSV.
-    Ok(counts.iter().rev().max_by_key(|(_, n)| *n).map_or(b',', |(d, _)| *d))
+    counts.iter().rev().max_by_key(|(_, n)| *n).map_or(b',', |(d, _)| *d)
 }
 
 fn places<S: Shape>(path: &Path, names: &[String]) -> Result<Places, VectorError> {

@@ -25,6 +25,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use geo_types::{Coord, MultiPolygon};
 
+pub(crate) use csv::separator;
 pub use error::VectorError;
 pub use hilbert::hilbert_order;
 pub(crate) use place::check_place;

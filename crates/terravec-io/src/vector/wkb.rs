@@ -23,8 +23,16 @@ pub fn write(geometry: &Geometry<f64>) -> Option<Vec<u8>> {
             m.0.iter().for_each(|p| out.extend_from_slice(&point(p.x(), p.y())));
             out
         }
-        Geometry::Polygon(p) => multi_polygon(&MultiPolygon(vec![p.clone()])),
-        Geometry::MultiPolygon(m) => multi_polygon(m),
+        Geometry::Polygon(p) => {
+            let mut out = Vec::new();
+            write_polygon(p, &mut out);
+            out
+        }
+        Geometry::MultiPolygon(m) => {
+            let mut out = Vec::new();
+            write_polygons(&m.0, &mut out);
+            out
+        }
         _ => return None,
     })
 }
@@ -32,26 +40,30 @@ pub fn write(geometry: &Geometry<f64>) -> Option<Vec<u8>> {
 /// A polygon, or a multi-polygon where there are several or none.
 #[must_use]
 pub fn multi_polygon(shape: &MultiPolygon<f64>) -> Vec<u8> {
-    let one = |p: &Polygon<f64>, out: &mut Vec<u8>| {
-        out.extend_from_slice(&[1, 3, 0, 0, 0]);
-        count(out, 1 + p.interiors().len());
-        for ring in std::iter::once(p.exterior()).chain(p.interiors()) {
-            count(out, ring.0.len());
-            for c in &ring.0 {
-                out.extend_from_slice(&c.x.to_le_bytes());
-                out.extend_from_slice(&c.y.to_le_bytes());
-            }
-        }
-    };
     let mut out = Vec::new();
-    if let [only] = shape.0.as_slice() {
-        one(only, &mut out);
-    } else {
-        out.extend_from_slice(&[1, 6, 0, 0, 0]);
-        count(&mut out, shape.0.len());
-        shape.0.iter().for_each(|p| one(p, &mut out));
+    match shape.0.as_slice() {
+        [only] => write_polygon(only, &mut out),
+        several => write_polygons(several, &mut out),
     }
     out
+}
+
+fn write_polygon(p: &Polygon<f64>, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[1, 3, 0, 0, 0]);
+    count(out, 1 + p.interiors().len());
+    for ring in std::iter::once(p.exterior()).chain(p.interiors()) {
+        count(out, ring.0.len());
+        for c in &ring.0 {
+            out.extend_from_slice(&c.x.to_le_bytes());
+            out.extend_from_slice(&c.y.to_le_bytes());
+        }
+    }
+}
+
+fn write_polygons(polygons: &[Polygon<f64>], out: &mut Vec<u8>) {
+    out.extend_from_slice(&[1, 6, 0, 0, 0]);
+    count(out, polygons.len());
+    polygons.iter().for_each(|p| write_polygon(p, out));
 }
 
 fn count(out: &mut Vec<u8>, n: usize) {

@@ -27,7 +27,7 @@ const MAX_DIM: usize = 1 << 20;
 const MAX_VALUES: usize = 1 << 27;
 
 /// The threads that decode, apart from those of whoever reads: these may all be waiting for a batch.
-pub(super) fn pool() -> Option<&'static ThreadPool> {
+pub(in crate::table) fn pool() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let name = |i| format!("terravec-table-{i}");
     POOL.get_or_init(|| ThreadPoolBuilder::new().thread_name(name).build().ok()).as_ref()

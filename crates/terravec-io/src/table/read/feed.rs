@@ -22,7 +22,7 @@ const LEAST_WINDOW: u64 = 1 << 20;
 const HEADER: usize = 64 << 10;
 
 /// Bytes of a file by lane.
-pub(super) struct Feed {
+pub(in crate::table) struct Feed {
     source: Arc<dyn Source>,
     size: u64,
     /// Sorted, disjoint.
@@ -44,7 +44,7 @@ struct Lane {
 
 impl Feed {
     /// Fetches the first window of each lane in one call.
-    pub(super) fn open(
+    pub(in crate::table) fn open(
         source: Arc<dyn Source>,
         size: u64,
         mut lanes: Vec<Range<u64>>,
@@ -85,12 +85,12 @@ impl Feed {
     }
 
     /// The error of the source that made a read fail, if it was one.
-    pub(super) fn take_failure(&self) -> Option<SourceError> {
+    pub(in crate::table) fn take_failure(&self) -> Option<SourceError> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// What lies at `start`: enough for a header of a page, less only at the end of the lane.
-    pub(super) fn peek(&self, start: u64) -> Result<Bytes> {
+    pub(in crate::table) fn peek(&self, start: u64) -> Result<Bytes> {
         self.bytes_from(start, HEADER)
     }
 

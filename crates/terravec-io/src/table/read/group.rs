@@ -176,6 +176,12 @@ impl GroupReader {
     fn failure(&self, feed: &Feed, what: String) -> TableError {
         match feed.take_failure() {
             Some(e) => e.into(),
+            None if what.contains("Disabled feature")
+                || what.contains("not supported")
+                || what.contains("NYI") =>
+            {
+                TableError::Unsupported { url: self.file.url().into(), what }
+            }
             None => damaged(&self.file, format!("row group {}: {what}", self.unit.group)),
         }
     }

@@ -18,6 +18,8 @@ use std::thread;
 use arrow::array::RecordBatch;
 
 use super::{TableError, TableFile};
+pub(super) use direct::pool;
+pub(super) use feed::Feed;
 use group::GroupReader;
 use unit::Unit;
 

@@ -34,7 +34,8 @@ fn is_missing(text: &str) -> bool {
     ["null", "none", "na"].iter().any(|w| text.eq_ignore_ascii_case(w))
 }
 
-fn float<T: std::str::FromStr>(text: &str) -> Option<T> {
+/// A number as text; a word for a missing one is NaN.
+pub(in crate::table) fn float<T: std::str::FromStr>(text: &str) -> Option<T> {
     let text = if is_missing(text) { "nan" } else { text };
     text.parse().ok()
 }

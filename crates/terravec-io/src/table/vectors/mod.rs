@@ -13,6 +13,7 @@ use arrow::datatypes::DataType;
 use super::TableError;
 use crate::codes::{DType, Samples};
 use crate::with_samples;
+pub(super) use cells::float;
 use lists::{by_type, numbers};
 
 /// Numbers of a block of vectors of which nobody said how long they are.
