@@ -2,7 +2,7 @@
 
 use terravec::query::reduce::reduce;
 use terravec::sink::{self, Written, check_absent};
-use terravec::{Area, Extraction, Request, table};
+use terravec::{Area, Extraction, Gridded, Request, table};
 use terravec_geo::Crs;
 use terravec_io::vector::{self, TableSpec, write_table};
 
@@ -33,7 +33,7 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
         }
     };
     let request = request(&args.target, area, args.codes)?;
-    let dataset = dataset(cli, &args.dataset.dataset)?;
+    let dataset = dataset(cli, &args.dataset.dataset, args.month)?;
     if let (Some(how), Area::Regions { regions, .. }) = (args.reduce, &request.area) {
         check_absent(&args.output, args.target.force)?;
         let how = match how {
@@ -41,7 +41,7 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
             Reduce::Median => terravec::Reduce::Median,
             Reduce::Medoid => terravec::Reduce::Medoid,
         };
-        let reduced = reduce(&dataset, regions, args.all_touched, &request, how)?;
+        let reduced = reduce(dataset.gridded(), regions, args.all_touched, &request, how)?;
         let provenance = reduced.provenance.clone();
         let spec = TableSpec {
             metadata: vec![(table::PROVENANCE_KEY.to_string(), provenance.to_json())],
@@ -61,13 +61,14 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
         }
         return Ok(());
     }
-    write(cli, &dataset, &request, &args.output, args.target.force)
+    write(cli, dataset.gridded(), &request, &args.output, args.target.force)
 }
 
 pub(crate) fn convert(cli: &Cli, args: &Convert) -> Outcome {
     writable(&args.output)?;
     let request = request(&args.target, Area::All, args.codes)?;
-    write(cli, &dataset(cli, &args.dataset.dataset)?, &request, &args.output, args.target.force)
+    let dataset = dataset(cli, &args.dataset.dataset, None)?;
+    write(cli, dataset.gridded(), &request, &args.output, args.target.force)
 }
 
 fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure> {
@@ -95,7 +96,7 @@ fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure>
 
 fn write(
     cli: &Cli,
-    dataset: &terravec::RasterDataset,
+    dataset: Gridded<'_>,
     request: &Request,
     output: &std::path::Path,
     force: bool,

@@ -1,10 +1,11 @@
 //! `products`, `info`, `coverage`: what there is.
 
 use serde_json::json;
-use terravec::catalog::{Filter, render};
+use terravec::LocationDataset;
+use terravec::catalog::{Filter, WeightsRole, render};
 
-use super::{Outcome, bbox, catalog, dataset, years};
-use crate::args::{Cli, Coverage, Dataset, Products};
+use super::{Dataset, Outcome, bbox, catalog, dataset, years};
+use crate::args::{self, Cli, Coverage, Products};
 use crate::report::{Failure, print_json};
 
 pub(crate) fn products(cli: &Cli, args: &Products) -> Outcome {
@@ -38,13 +39,16 @@ pub(crate) fn products(cli: &Cli, args: &Products) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn info(cli: &Cli, args: &Dataset) -> Outcome {
-    let summary = dataset(cli, &args.dataset)?.summary()?;
+pub(crate) fn info(cli: &Cli, args: &args::Dataset) -> Outcome {
+    let dataset = match dataset(cli, &args.dataset, None)? {
+        Dataset::Raster(dataset) => dataset,
+        Dataset::Location(encoder) => return info_location(cli, &encoder),
+    };
+    let summary = dataset.summary()?;
     if cli.json() {
         print_json(&summary);
         return Ok(());
     }
-    let line = |name: &str, text: &str| println!("{name:<12} {text}");
     line("product", &format!("{} ({})", summary.product, summary.name));
     line("root", &summary.root);
     let years: Vec<String> =
@@ -90,8 +94,66 @@ pub(crate) fn info(cli: &Cli, args: &Dataset) -> Outcome {
     Ok(())
 }
 
+fn line(name: &str, text: &str) {
+    println!("{name:<12} {text}");
+}
+
+fn info_location(cli: &Cli, encoder: &LocationDataset) -> Outcome {
+    let summary = encoder.summary()?;
+    if cli.json() {
+        print_json(&summary);
+        return Ok(());
+    }
+    line("product", &format!("{} ({})", summary.product, summary.name));
+    if let Some(version) = &summary.version {
+        line("version", version);
+    }
+    let unit = if summary.unit_length == Some(true) { ", unit length" } else { "" };
+    line("vectors", &format!("{} numbers{unit}, for every place on Earth", summary.dimension));
+    line("inputs", &summary.inputs.join(", "));
+    let parameters = format!("{} parameters, in {}", summary.parameters, summary.precision);
+    line("network", &format!("{}: {parameters}", summary.architecture));
+    for file in &summary.weights {
+        let published = match file.published {
+            Some(true) => ", as published",
+            Some(false) => ", not the published file",
+            None => "",
+        };
+        let role = match file.role {
+            WeightsRole::Network => "weights",
+            WeightsRole::Database => "database",
+        };
+        line(role, &format!("{} ({} bytes{published})", file.path.display(), file.bytes));
+        line("sha256", &file.sha256);
+    }
+    line("licence", summary.licence.as_deref().unwrap_or("unknown"));
+    if let Some(a) = &summary.attribution {
+        line("attribution", a);
+    }
+    Ok(())
+}
+
+/// An encoder has no tiles: it is there everywhere, and knows all years or none.
+fn coverage_location(cli: &Cli, encoder: &LocationDataset) -> Outcome {
+    let summary = encoder.summary()?;
+    let (product, bbox, time) = (&summary.product, summary.bbox, &summary.time);
+    if cli.json() {
+        print_json(&json!({ "product": product, "bbox": bbox, "time": time, "tiles": [] }));
+        return Ok(());
+    }
+    let time = match time.as_str() {
+        "none" => "its vectors do not change with time".to_owned(),
+        other => format!("one vector per {other}, which must be given"),
+    };
+    println!("{product} covers every place on Earth; {time}");
+    Ok(())
+}
+
 pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
-    let dataset = dataset(cli, &args.dataset.dataset)?;
+    let dataset = match dataset(cli, &args.dataset.dataset, None)? {
+        Dataset::Raster(dataset) => dataset,
+        Dataset::Location(encoder) => return coverage_location(cli, &encoder),
+    };
     let area = bbox(args.bbox.as_deref())?;
     let periods = dataset.periods(&years(args.year.as_deref())?)?;
     let mut rows = Vec::new();

@@ -1,5 +1,6 @@
 //! One function per verb.
 
+mod download;
 mod extract;
 mod look;
 mod sample;
@@ -7,7 +8,7 @@ mod sample;
 use std::path::Path;
 
 use terravec::catalog::Catalog;
-use terravec::{OpenOptions, Years, open};
+use terravec::{Gridded, LocationDataset, OpenOptions, RasterDataset, Years, open};
 use terravec_geo::LonLatBox;
 
 use crate::args::{Cli, Verb};
@@ -23,6 +24,7 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         Verb::Sample(args) => sample::run(cli, args),
         Verb::Extract(args) => extract::run(cli, args),
         Verb::Convert(args) => extract::convert(cli, args),
+        Verb::Download(args) => download::run(cli, args),
     }
 }
 
@@ -40,8 +42,31 @@ fn options(cli: &Cli) -> Result<OpenOptions, Failure> {
     Ok(options)
 }
 
-fn dataset(cli: &Cli, spec: &str) -> Result<terravec::RasterDataset, Failure> {
-    Ok(open(spec, &options(cli)?)?)
+/// What a user's DATASET is.
+enum Dataset {
+    Raster(RasterDataset),
+    Location(LocationDataset),
+}
+
+impl Dataset {
+    fn gridded(&self) -> Gridded<'_> {
+        match self {
+            Self::Raster(dataset) => dataset.into(),
+            Self::Location(encoder) => encoder.into(),
+        }
+    }
+}
+
+/// Opens DATASET; `month` is for encoders of the seasons.
+fn dataset(cli: &Cli, spec: &str, month: Option<u8>) -> Result<Dataset, Failure> {
+    let options = options(cli)?;
+    if let Some(encoder) = LocationDataset::open(spec, &options)? {
+        return Ok(Dataset::Location(encoder.at_month(month)));
+    }
+    if month.is_some() {
+        return Err(Failure::usage("--month is for location encoders of the seasons", "leave it out"));
+    }
+    Ok(Dataset::Raster(open(spec, &options)?))
 }
 
 fn years(text: Option<&str>) -> Result<Years, Failure> {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use terravec::sink::check_absent;
-use terravec::{LocationDataset, Status, open, sample, table};
+use terravec::{Status, sample, table};
 use terravec_io::vector::{self, Points, TableSpec, write_table};
 
-use super::{Outcome, options, writable, years};
+use super::{Dataset, Outcome, dataset, writable, years};
 use crate::args::{Cli, Sample};
 use crate::report::{Failure, print_json};
 
@@ -24,22 +24,19 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
     for warning in &points.warnings {
         eprintln!("warning: {warning}");
     }
-    let options = options(cli)?;
-    let spec = &args.dataset.dataset;
-    let (sampled, covered) = if let Some(encoder) = LocationDataset::open(spec, &options)? {
-        if args.codes {
+    let (sampled, covered) = match dataset(cli, &args.dataset.dataset, args.month)? {
+        Dataset::Location(_) if args.codes => {
             return Err(Failure::usage("a location encoder has no codes", "leave --codes out"));
         }
-        (encoder.sample(points, &years, args.month)?, "Location encoders cover every place.".to_string())
-    } else {
-        if args.month.is_some() {
-            return Err(Failure::usage("--month is for location encoders of the seasons", "leave it out"));
+        Dataset::Location(encoder) => {
+            (encoder.sample(points, &years)?, "Location encoders cover every place.".to_string())
         }
-        let dataset = open(spec, &options)?;
-        let sampled = sample(&dataset, points, &years, args.codes)?;
-        let none = !sampled.status.contains(&Status::Valid);
-        let covered = if none { dataset.covered_beside(&sampled.points) } else { String::new() };
-        (sampled, covered)
+        Dataset::Raster(dataset) => {
+            let sampled = sample(&dataset, points, &years, args.codes)?;
+            let none = !sampled.status.contains(&Status::Valid);
+            let covered = if none { dataset.covered_beside(&sampled.points) } else { String::new() };
+            (sampled, covered)
+        }
     };
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for s in &sampled.status {

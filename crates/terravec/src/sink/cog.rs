@@ -71,10 +71,12 @@ pub(super) fn write(
         }
         progress(period * chunks.len() + done + 1, all);
     }
-    let decoder = plan.decoder()?;
     match plan.kind {
         Kind::Vectors => writer.finish(&|codes| halve_vectors(codes, plan.unit_length()))?,
-        Kind::Codes(..) => writer.finish(&|codes| decoder.halve_codes(codes))?,
+        Kind::Codes(..) => {
+            let decoder = plan.decoder()?;
+            writer.finish(&|codes| decoder.halve_codes(codes))?;
+        }
     }
     Ok(valid)
 }
