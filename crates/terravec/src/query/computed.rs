@@ -1,7 +1,7 @@
 //! A location encoder on a grid: every pixel has the vector of its centre.
 
 use rayon::prelude::*;
-use terravec_geo::{BBox, Crs, Grid, Transform};
+use terravec_geo::{BBox, Crs, Grid, Transform, wrap_lon};
 
 use super::extract::Request;
 use super::resample::Resampling;
@@ -98,7 +98,7 @@ fn places(target: &Grid, keep: Option<&[bool]>) -> Result<(Vec<usize>, Vec<f64>,
     let (mut lon, mut lat): (Vec<f64>, Vec<f64>) = pixels.iter().map(centre).unzip();
     to.points(&mut lon, &mut lat);
     // A grid across the antimeridian goes on beyond 180°.
-    lon.iter_mut().filter(|v| v.abs() > 180.0).for_each(|v| *v = (*v + 180.0).rem_euclid(360.0) - 180.0);
+    lon.iter_mut().for_each(|v| *v = wrap_lon(*v));
     let on_earth: Vec<bool> =
         lon.iter().zip(&lat).map(|(x, y)| x.is_finite() && (-90.0..=90.0).contains(y)).collect();
     let mut kept = on_earth.iter();
