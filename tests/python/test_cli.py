@@ -20,12 +20,12 @@ BBOX = "-88.773,44.292,-88.764,44.298"
 
 def test_help_lists_the_verbs(terravec):
     said = terravec("--help").stdout
-    for verb in ("products", "info", "coverage", "sample", "extract", "convert"):
+    for verb in ("products", "info", "coverage", "sample", "extract", "convert", "download"):
         assert f"  {verb}" in said
     assert terravec("--version").stdout.startswith("terravec ")
 
 
-@pytest.mark.parametrize("verb", ["products", "info", "coverage", "sample", "extract", "convert"])
+@pytest.mark.parametrize("verb", ["products", "info", "coverage", "sample", "extract", "convert", "download"])
 def test_every_verb_has_help(terravec, verb):
     assert "Usage: terravec " + verb in terravec(verb, "--help").stdout
 

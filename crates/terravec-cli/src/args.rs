@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Earth embeddings: sample, extract and convert any product, right by construction.
 ///
 /// DATASET is `ID=ROOT` or `ID@VARIANT=ROOT` (a product and where a copy of it lies), or a file, folder or URL that is
-/// recognised by what it holds. Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold.
+/// recognised by what it holds. A location encoder is `ID=WEIGHTS`, or `ID` alone once its weights are downloaded. Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold.
 #[derive(Debug, Parser)]
 #[command(name = "terravec", version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -73,6 +73,8 @@ pub(crate) enum Verb {
     Extract(Extract),
     /// A dataset in another format: COG, NPY, GeoParquet.
     Convert(Convert),
+    /// The weights of a location encoder, from where the catalog says, into the cache.
+    Download(Download),
 }
 
 #[derive(Debug, Args)]
@@ -177,10 +179,10 @@ pub(crate) struct Target {
     /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
     #[arg(long)]
     pub(crate) year: Option<String>,
-    /// Target CRS, such as EPSG:3035 [default: the tiles' own].
+    /// Target CRS, such as EPSG:3035 [default: the tiles' own; for location encoders EPSG:4326].
     #[arg(long)]
     pub(crate) crs: Option<String>,
-    /// Pixel size in units of the target CRS [default: the product's own].
+    /// Pixel size in units of the target CRS [default: the product's own; location encoders have none].
     #[arg(long)]
     pub(crate) resolution: Option<f64>,
     /// How decoded vectors move to another grid; means are scaled back to length 1 where the product has unit vectors.
@@ -211,6 +213,9 @@ pub(crate) struct Extract {
     /// The stored codes instead of decoded vectors.
     #[arg(long)]
     pub(crate) codes: bool,
+    /// Month (1 to 12), for location encoders of the seasons.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=12))]
+    pub(crate) month: Option<u8>,
     /// With --region: count every pixel that a polygon touches, not only those whose centre is inside.
     #[arg(long)]
     pub(crate) all_touched: bool,
@@ -242,6 +247,18 @@ pub(crate) struct Convert {
     /// Of products whose files overlap: keep rows that stand in two files.
     #[arg(long)]
     pub(crate) keep_duplicates: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Download {
+    #[command(flatten)]
+    pub(crate) dataset: Dataset,
+    /// Say what would come from where, how large it is and under which licence, and fetch nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Fetch again what is there already.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[cfg(test)]

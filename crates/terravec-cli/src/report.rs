@@ -76,6 +76,19 @@ impl Bar {
         Self(Some(bar))
     }
 
+    /// For a bar that counts bytes.
+    pub(crate) fn bytes(&self, done: u64, all: u64) {
+        if let Some(bar) = &self.0 {
+            if let Ok(style) =
+                ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes}, {eta} left")
+            {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_length(all);
+            bar.set_position(done);
+        }
+    }
+
     pub(crate) fn set(&self, done: usize, all: usize) {
         if let Some(bar) = &self.0 {
             bar.set_length(all as u64);

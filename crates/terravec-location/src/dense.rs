@@ -30,6 +30,10 @@ impl<T: Real> Dense<T> {
         self.outputs
     }
 
+    pub(crate) fn parameters(&self) -> usize {
+        self.weight.len() + self.bias.len()
+    }
+
     /// The same map with only its first `keep` outputs.
     pub(crate) fn truncated(mut self, keep: usize) -> Self {
         self.weight.truncate(keep * self.inputs);

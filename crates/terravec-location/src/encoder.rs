@@ -233,6 +233,15 @@ impl Encoder {
         }
     }
 
+    /// How many numbers it computes with that came from its weights, RANGE's database included.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        match &self.network {
+            Network::Single(m) => m.parameters(),
+            Network::Double(m) => m.parameters(),
+        }
+    }
+
     /// What it needs to know of time.
     #[must_use]
     pub fn time(&self) -> TimeNeed {

@@ -48,6 +48,9 @@ pub(crate) trait Model<T: Real>: Send + Sync + std::fmt::Debug {
         TimeNeed::None
     }
 
+    /// How many numbers it computes with that came from its weights.
+    fn parameters(&self) -> usize;
+
     /// How many places to encode at once: enough for the matrix products to pay, few enough for the caches.
     fn batch(&self) -> usize {
         512

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let options = OpenOptions::new(Catalog::builtin());
     let dataset = Dataset::open(source, &options)?;
-    let dataset = dataset.raster("bench")?;
+    let Dataset::Raster(dataset) = &dataset else { return Err("not a raster".into()) };
     let (shape, data) = if case == "window" {
         let bbox = numbers(&question["bbox"])?;
         let request = Request {

@@ -118,7 +118,10 @@ impl Error {
                 Some("name a CRS as EPSG:n, and check that the place lies where it is valid".into())
             }
             Self::Codec { .. } | Self::Arrow(_) => None,
-            Self::Location(_) => Some("give the encoder the weights it was published with".into()),
+            Self::Location(LocationError::Weights { .. }) => {
+                Some("give the encoder the weights it was published with".into())
+            }
+            Self::Location(_) => None,
             Self::Catalog(e) => e.help(),
             Self::Source(e) => e.help().map(ToString::to_string),
             Self::Table(e) => e.help().map(ToString::to_string),

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use terravec::catalog::{
-    Access, Catalog, CatalogError, CodecSpec, Date, Descriptor, Filter, Kind, MissingRule, RowOrder,
-    TileName, render,
+    Access, Catalog, CatalogError, CodecSpec, Date, Descriptor, EncoderTime, Filter, Format, Kind,
+    MissingRule, RowOrder, TileName, WeightsRole, parse_descriptor, render,
 };
 use terravec_io::DType;
+use terravec_location::EncoderId;
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -68,7 +69,7 @@ fn files() -> Vec<PathBuf> {
 #[test]
 fn every_product_has_a_descriptor_and_every_file_is_built_in() {
     let catalog = Catalog::builtin();
-    for id in ROWS.iter().copied().flatten().chain(&["tessera"]) {
+    for id in ROWS.iter().copied().flatten().chain(&["tessera", "sincos", "spherical-harmonics"]) {
         assert_eq!(catalog.get(id).unwrap().id, *id);
     }
     let built_in: Vec<&str> = catalog.iter().map(|d| d.id.as_str()).collect();
@@ -82,8 +83,11 @@ fn every_product_has_a_descriptor_and_every_file_is_built_in() {
 fn every_product_can_be_credited_and_found() {
     for d in Catalog::builtin().iter() {
         assert!(d.licence.is_some() || d.unknown.iter().any(|u| u == "licence"), "{}", d.id);
-        assert!(!d.hosts.is_empty() || d.family.is_some(), "{}", d.id);
-        assert!(d.model.is_some() && d.extent.is_some(), "{}", d.id);
+        assert!(d.extent.is_some(), "{}", d.id);
+        // A formula is nobody's model and lies nowhere.
+        let formula = d.format == Format::Formula;
+        assert!(formula || !d.hosts.is_empty() || d.family.is_some(), "{}", d.id);
+        assert!(formula || d.model.is_some(), "{}", d.id);
         assert!(d.kind != Kind::Location || d.encoder.is_some(), "{}", d.id);
     }
 }
@@ -264,7 +268,8 @@ fn filters_add_up() {
     assert_eq!(ids(Filter::default()).len(), catalog.iter().len());
     assert_eq!(ids(Filter { year: Some(2001), ..Filter::default() }), ["esd"]);
     let tesseras = ["tessera", "tessera-icechunk", "tessera-npy", "tessera-zarr"];
-    assert_eq!(ids(Filter { licence: Some("cc0".into()), ..Filter::default() }), tesseras);
+    let free = Filter { kind: Some(Kind::Pixel), licence: Some("cc0".into()), ..Filter::default() };
+    assert_eq!(ids(free), tesseras);
     let patches = Filter { kind: Some(Kind::Patch), host: Some("CREODIAS".into()), ..Filter::default() };
     assert!(ids(patches.clone()).iter().all(|id| id.starts_with("majortom-")));
     assert!(ids(Filter { year: Some(1999), ..patches }).is_empty());
@@ -535,6 +540,58 @@ fn the_list_and_the_pages_fit_a_terminal() {
     assert_eq!(
         lines[1],
         "alphaearth           pixel     64        int8     10 m        2017–2025   CC-BY-4.0           open"
+    );
+}
+
+#[test]
+fn encoders_can_be_run_and_their_weights_found() {
+    for d in Catalog::builtin().iter().filter(|d| d.kind == Kind::Location) {
+        let variants = d.variants.iter().map(Some).chain(d.variants.is_empty().then_some(None));
+        for variant in variants {
+            let architecture: EncoderId = d.architecture(variant).unwrap().parse().unwrap();
+            let dimension = d.dimension_of(variant).unwrap();
+            assert!(d.encoder.as_ref().unwrap().dimensions.contains(&dimension), "{} {dimension}", d.id);
+            assert_eq!(architecture.has_weights(), d.format == Format::Weights, "{}", d.id);
+            let networks = d.weights_of(variant).filter(|w| w.role == WeightsRole::Network).count();
+            assert!(networks <= 1, "{}: which of {networks} files is it?", d.id);
+        }
+    }
+    let satclip = product("satclip");
+    for variant in &satclip.variants {
+        let file = satclip.weights_of(Some(variant)).next().unwrap();
+        assert!(file.file.ends_with(&format!("{}.ckpt", variant.id)), "{}", file.file);
+        assert!(file.url.contains(variant.path.as_deref().unwrap()), "{}", file.url);
+    }
+    assert_eq!(product("climplicit").encoder.as_ref().unwrap().time, EncoderTime::Month);
+    assert_eq!(product("geoclip").weights[0].bytes, Some(37_806_041));
+}
+
+#[test]
+fn wrong_weights_entries_are_told() {
+    let text = |entry: &str| {
+        format!(
+            "id = \"x\"\nname = \"X\"\nsummary = \"X\"\nkind = \"location\"\nformat = \"weights\"\ndimension = 4\n\
+             codec = \"identity\"\nlicence = \"MIT\"\nencoder = {{ architecture = \"sinr\", input = \"lon_lat\", \
+             scaling = \"x\", dimensions = [4] }}\n[[weights]]\n{entry}"
+        )
+    };
+    let good = "file = \"w.pth\"\nurl = \"https://host/w.pth\"\n";
+    assert!(parse_descriptor("x.toml", &text(good)).is_ok());
+    for (entry, key) in [
+        ("file = \"../w.pth\"\nurl = \"https://host/w.pth\"\n".to_owned(), "weights[0].file"),
+        ("file = \".pth\"\nurl = \"https://host/w.pth\"\n".to_owned(), "weights[0].file"),
+        ("file = \"w.pth\"\nurl = \"s3://host/w.pth\"\n".to_owned(), "weights[0].url"),
+        (format!("{good}variant = \"l10\"\n"), "weights[0].variant"),
+        (format!("{good}sha256 = \"ABC\"\n"), "weights[0].sha256"),
+    ] {
+        let problems = parse_descriptor("x.toml", &text(&entry)).unwrap_err();
+        assert!(problems.iter().any(|p| p.key == key), "{entry}: {problems:?}");
+    }
+    let other = text(good).replace("\"sinr\"", "\"senor\"");
+    let problems = parse_descriptor("x.toml", &other).unwrap_err();
+    assert!(
+        problems[0].key == "encoder.architecture" && problems[0].message.contains("sinr"),
+        "{problems:?}"
     );
 }
 

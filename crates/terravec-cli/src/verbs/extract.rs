@@ -5,7 +5,7 @@ use terravec::query::reduce::reduce;
 use terravec::sink::{self, Written, check_absent};
 
 use terravec::patch::PatchQuery;
-use terravec::{Area, Dataset, Extraction, PatchDataset, Request, table};
+use terravec::{Area, Dataset, Extraction, Gridded, PatchDataset, Request, table};
 use terravec_geo::Crs;
 use terravec_io::vector::{self, write_table};
 
@@ -35,14 +35,13 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
             Area::Regions { regions, mask: !args.no_mask, all_touched: args.all_touched }
         }
     };
-    let dataset = dataset(cli, &args.dataset.dataset)?;
+    let dataset = dataset(cli, &args.dataset.dataset, args.month)?;
     if let Dataset::Patch(patches) = &dataset {
         raster_only(&args.target, args.reduce.is_some())?;
         let query = row_query(&args.rows, area, args.target.year.as_deref(), args.codes)?;
         return write_rows(cli, patches, &query, &args.output, args.target.force);
     }
     table_only(&args.rows)?;
-    let dataset = dataset.raster("extract")?;
     let request = request(&args.target, area, args.codes)?;
     if let (Some(how), Area::Regions { regions, .. }) = (args.reduce, &request.area) {
         check_absent(&args.output, args.target.force)?;
@@ -51,7 +50,7 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
             Reduce::Median => terravec::Reduce::Median,
             Reduce::Medoid => terravec::Reduce::Medoid,
         };
-        let reduced = reduce(dataset, regions, args.all_touched, &request, how)?;
+        let reduced = reduce(dataset.gridded()?, regions, args.all_touched, &request, how)?;
         let provenance = reduced.provenance.clone();
         let spec = table::spec(&provenance, reduced.band_names.clone(), false);
         let batch = table::reduced(reduced)?;
@@ -67,7 +66,7 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
         }
         return Ok(());
     }
-    write(cli, dataset, &request, &args.output, args.target.force)
+    write(cli, dataset.gridded()?, &request, &args.output, args.target.force)
 }
 
 /// Options that only rasters have.
@@ -134,7 +133,7 @@ fn write_rows(cli: &Cli, dataset: &PatchDataset, query: &PatchQuery, output: &Pa
 
 pub(crate) fn convert(cli: &Cli, args: &Convert) -> Outcome {
     writable(&args.output)?;
-    let dataset = dataset(cli, &args.dataset.dataset)?;
+    let dataset = dataset(cli, &args.dataset.dataset, None)?;
     if let Dataset::Patch(patches) = &dataset {
         raster_only(&args.target, false)?;
         let mut query = row_query(&args.rows, Area::All, args.target.year.as_deref(), args.codes)?;
@@ -143,7 +142,7 @@ pub(crate) fn convert(cli: &Cli, args: &Convert) -> Outcome {
     }
     table_only(&args.rows)?;
     let request = request(&args.target, Area::All, args.codes)?;
-    write(cli, dataset.raster("convert")?, &request, &args.output, args.target.force)
+    write(cli, dataset.gridded()?, &request, &args.output, args.target.force)
 }
 
 fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure> {
@@ -169,13 +168,7 @@ fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure>
     })
 }
 
-fn write(
-    cli: &Cli,
-    dataset: &terravec::RasterDataset,
-    request: &Request,
-    output: &Path,
-    force: bool,
-) -> Outcome {
+fn write(cli: &Cli, dataset: Gridded<'_>, request: &Request, output: &Path, force: bool) -> Outcome {
     let plan = Extraction::plan(dataset, request)?;
     let bar = Bar::new("extracting", cli.quiet);
     let written: Written = sink::write(&plan, output, force, &|done, all| bar.set(done, all))?;

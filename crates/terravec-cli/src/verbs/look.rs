@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use terravec::Dataset;
-use terravec::catalog::{Filter, render};
+use terravec::catalog::{Filter, WeightsRole, render};
 use terravec::dataset::Summary;
 use terravec::patch::PatchSummary;
+use terravec::{Dataset, LocationDataset, PatchDataset};
+use terravec_geo::LonLatBox;
 
 use super::{Outcome, bbox, catalog, dataset, years};
 use crate::args::{self, Cli, Coverage, Products};
@@ -44,12 +45,11 @@ pub(crate) fn products(cli: &Cli, args: &Products) -> Outcome {
 }
 
 pub(crate) fn info(cli: &Cli, args: &args::Dataset) -> Outcome {
-    match dataset(cli, &args.dataset)? {
+    match dataset(cli, &args.dataset, None)? {
         Dataset::Raster(d) => raster_info(cli, &d.summary()?),
         Dataset::Patch(d) => table_info(cli, &d.summary()?),
         Dataset::Location(d) => {
-            // What an encoder is, its product's page says.
-            print!("{}", render::page(d.product()));
+            info_location(cli, &d)?;
         }
     }
     Ok(())
@@ -154,27 +154,65 @@ fn raster_info(cli: &Cli, summary: &Summary) {
     notes(summary.licence.as_ref(), summary.attribution.as_ref(), &summary.notes);
 }
 
-pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
-    let dataset = dataset(cli, &args.dataset.dataset)?;
-    let area = bbox(args.bbox.as_deref())?;
-    if let Dataset::Patch(d) = &dataset {
-        let files = d.coverage(area.as_ref(), &years(args.year.as_deref())?)?;
-        if cli.json() {
-            print_json(&json!({ "product": d.product().id, "root": d.root().to_string(), "files": files }));
-            return Ok(());
-        }
-        if files.is_empty() {
-            println!("no file there. {}", d.covered());
-        }
-        for file in files {
-            let when = file.interval.unwrap_or("-".into());
-            let rows = file.rows.map_or("-".to_owned(), |n| n.to_string());
-            let place = file.bbox.map_or("-".to_owned(), |b| format!("{b:?}"));
-            println!("{when}  {rows} rows  {place}  {}", file.path);
-        }
+fn info_location(cli: &Cli, encoder: &LocationDataset) -> Outcome {
+    let summary = encoder.summary()?;
+    if cli.json() {
+        print_json(&summary);
         return Ok(());
     }
-    let dataset = dataset.raster("coverage")?;
+    line("product", &format!("{} ({})", summary.product, summary.name));
+    if let Some(version) = &summary.version {
+        line("version", version);
+    }
+    let unit = if summary.unit_length == Some(true) { ", unit length" } else { "" };
+    line("vectors", &format!("{} numbers{unit}, for every place on Earth", summary.dimension));
+    line("inputs", &summary.inputs.join(", "));
+    let parameters = format!("{} parameters, in {}", summary.parameters, summary.precision);
+    line("network", &format!("{}: {parameters}", summary.architecture));
+    for file in &summary.weights {
+        let published = match file.published {
+            Some(true) => ", as published",
+            Some(false) => ", not the published file",
+            None => "",
+        };
+        let role = match file.role {
+            WeightsRole::Network => "weights",
+            WeightsRole::Database => "database",
+        };
+        line(role, &format!("{} ({} bytes{published})", file.path.display(), file.bytes));
+        line("sha256", &file.sha256);
+    }
+    line("licence", summary.licence.as_deref().unwrap_or("unknown"));
+    if let Some(a) = &summary.attribution {
+        line("attribution", a);
+    }
+    Ok(())
+}
+
+/// An encoder has no tiles: it is there everywhere, and knows all years or none.
+fn coverage_location(cli: &Cli, encoder: &LocationDataset) -> Outcome {
+    let summary = encoder.summary()?;
+    let (product, bbox, time) = (&summary.product, summary.bbox, &summary.time);
+    if cli.json() {
+        print_json(&json!({ "product": product, "bbox": bbox, "time": time, "tiles": [] }));
+        return Ok(());
+    }
+    let time = match time.as_str() {
+        "none" => "its vectors do not change with time".to_owned(),
+        other => format!("one vector per {other}, which must be given"),
+    };
+    println!("{product} covers every place on Earth; {time}");
+    Ok(())
+}
+
+pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
+    let dataset = dataset(cli, &args.dataset.dataset, None)?;
+    let area = bbox(args.bbox.as_deref())?;
+    let dataset = match &dataset {
+        Dataset::Raster(d) => d,
+        Dataset::Location(d) => return coverage_location(cli, d),
+        Dataset::Patch(d) => return coverage_table(cli, d, area.as_ref(), args.year.as_deref()),
+    };
     let periods = dataset.periods(&years(args.year.as_deref())?)?;
     let mut rows = Vec::new();
     for period in periods {
@@ -208,6 +246,24 @@ pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
             row["bbox"],
             row["path"].as_str().unwrap_or("")
         );
+    }
+    Ok(())
+}
+
+fn coverage_table(cli: &Cli, d: &PatchDataset, area: Option<&LonLatBox>, year: Option<&str>) -> Outcome {
+    let files = d.coverage(area, &years(year)?)?;
+    if cli.json() {
+        print_json(&json!({ "product": d.product().id, "root": d.root().to_string(), "files": files }));
+        return Ok(());
+    }
+    if files.is_empty() {
+        println!("no file there. {}", d.covered());
+    }
+    for file in files {
+        let when = file.interval.unwrap_or("-".into());
+        let rows = file.rows.map_or("-".to_owned(), |n| n.to_string());
+        let place = file.bbox.map_or("-".to_owned(), |b| format!("{b:?}"));
+        println!("{when}  {rows} rows  {place}  {}", file.path);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! One function per verb.
 
+mod download;
 mod extract;
 mod look;
 mod sample;
@@ -24,6 +25,7 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         Verb::Sample(args) => sample::run(cli, args),
         Verb::Extract(args) => extract::run(cli, args),
         Verb::Convert(args) => extract::convert(cli, args),
+        Verb::Download(args) => download::run(cli, args),
     }
 }
 
@@ -41,8 +43,9 @@ fn options(cli: &Cli) -> Result<OpenOptions, Failure> {
     Ok(options)
 }
 
-fn dataset(cli: &Cli, spec: &str) -> Result<Dataset, Failure> {
-    Ok(Dataset::open(spec, &options(cli)?)?)
+/// Opens DATASET; `month` is for encoders of the seasons.
+fn dataset(cli: &Cli, spec: &str, month: Option<u8>) -> Result<Dataset, Failure> {
+    Ok(Dataset::open(spec, &options(cli)?)?.at_month(month)?)
 }
 
 /// The rows of tables that are asked for.

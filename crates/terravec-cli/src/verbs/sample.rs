@@ -27,7 +27,6 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
     let query = row_query(&args.rows, Area::All, args.year.as_deref(), args.codes)?;
     let request = SampleRequest {
         years: query.years,
-        month: args.month,
         codes: args.codes,
         near: args
             .nearest
@@ -36,7 +35,7 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
         conditions: query.conditions,
         on_bad: query.on_bad,
     };
-    let dataset = dataset(cli, &args.dataset.dataset)?;
+    let dataset = dataset(cli, &args.dataset.dataset, args.month)?;
     let (sampled, tally) = dataset.sample(points, &request)?;
     if let Some(warning) = tally.warning() {
         eprintln!("warning: {warning}");

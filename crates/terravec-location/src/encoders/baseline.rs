@@ -13,6 +13,10 @@ impl<T: Real> Model<T> for SinCos {
         4
     }
 
+    fn parameters(&self) -> usize {
+        0
+    }
+
     fn encode(&self, places: Places<'_>, _: &mut Scratch<T>, out: &mut [T]) {
         for ((lon, lat), row) in places.iter().zip(out.chunks_exact_mut(4)) {
             let ((sx, cx), (sy, cy)) = (lon.to_radians().sin_cos(), lat.to_radians().sin_cos());
@@ -35,6 +39,10 @@ impl Spherical {
 impl<T: Real> Model<T> for Spherical {
     fn dim(&self) -> usize {
         self.0.dim()
+    }
+
+    fn parameters(&self) -> usize {
+        0
     }
 
     fn encode(&self, places: Places<'_>, _: &mut Scratch<T>, out: &mut [T]) {

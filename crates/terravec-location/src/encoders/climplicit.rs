@@ -82,6 +82,10 @@ impl<T: Real> Model<T> for Climplicit<T> {
         self.last.outputs() * if self.seasons { 4 } else { 1 }
     }
 
+    fn parameters(&self) -> usize {
+        self.layers.iter().chain([&self.last]).map(Dense::parameters).sum()
+    }
+
     fn time(&self) -> TimeNeed {
         if self.seasons { TimeNeed::None } else { TimeNeed::Month }
     }

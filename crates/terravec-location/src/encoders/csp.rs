@@ -104,6 +104,11 @@ impl<T: Real> Model<T> for Csp<T> {
         self.layers[self.layers.len() - 1].dense.outputs()
     }
 
+    fn parameters(&self) -> usize {
+        let norm = |l: &Layer<T>| l.norm.as_ref().map_or(0, |(gain, bias)| gain.len() + bias.len());
+        self.layers.iter().map(|l| l.dense.parameters() + norm(l)).sum()
+    }
+
     fn encode(&self, places: Places<'_>, scratch: &mut Scratch<T>, out: &mut [T]) {
         let Scratch { a, b, .. } = scratch;
         let n = self.frequencies.len() * 4;

@@ -62,6 +62,11 @@ impl<T: Real> Model<T> for GeoClip<T> {
         self.capsules[0].head.outputs()
     }
 
+    fn parameters(&self) -> usize {
+        let dense = |c: &Capsule<T>| c.hidden.iter().chain([&c.head]).map(Dense::parameters).sum::<usize>();
+        self.capsules.iter().map(|c| c.frequencies.len() + dense(c)).sum()
+    }
+
     fn encode(&self, places: Places<'_>, scratch: &mut Scratch<T>, out: &mut [T]) {
         let Scratch { a, b, c } = scratch;
         let root3 = f64::from(3f32.sqrt());

@@ -85,6 +85,11 @@ impl<T: Real> Model<T> for Mind<T> {
         self.dim
     }
 
+    fn parameters(&self) -> usize {
+        let layers = self.blocks.iter().chain(&self.head).map(Dense::parameters);
+        self.first.parameters() + self.year_frequencies.len() + layers.sum::<usize>()
+    }
+
     fn time(&self) -> TimeNeed {
         if self.year_frequencies.is_empty() { TimeNeed::None } else { TimeNeed::Year }
     }

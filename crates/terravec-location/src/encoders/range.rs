@@ -76,6 +76,11 @@ impl Model<f64> for Range {
         self.images.len() / self.keys.outputs() + self.keys.inputs()
     }
 
+    fn parameters(&self) -> usize {
+        let database = self.keys.parameters() + self.places.parameters() + self.images.len();
+        Model::<f64>::parameters(&self.satclip) + database
+    }
+
     /// A batch holds one weight per place and database entry.
     fn batch(&self) -> usize {
         64

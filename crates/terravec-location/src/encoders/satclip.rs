@@ -58,6 +58,10 @@ impl<T: Real> Model<T> for SatClip<T> {
         self.last.outputs()
     }
 
+    fn parameters(&self) -> usize {
+        self.layers.iter().chain([&self.last]).map(Dense::parameters).sum()
+    }
+
     fn encode(&self, places: Places<'_>, scratch: &mut Scratch<T>, out: &mut [T]) {
         let Scratch { a, b, .. } = scratch;
         let n = self.harmonics.dim();

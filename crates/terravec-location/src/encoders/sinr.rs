@@ -47,6 +47,11 @@ impl<T: Real> Model<T> for Sinr<T> {
         self.first.outputs()
     }
 
+    fn parameters(&self) -> usize {
+        let blocks = self.blocks.iter().map(|(inner, outer)| inner.parameters() + outer.parameters());
+        self.first.parameters() + blocks.sum::<usize>()
+    }
+
     fn encode(&self, places: Places<'_>, scratch: &mut Scratch<T>, out: &mut [T]) {
         let Scratch { a, b, .. } = scratch;
         for ((lon, lat), row) in places.iter().zip(room(a, places.len() * 4).chunks_exact_mut(4)) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use terravec_io::DType;
 
 use super::codec::{CodecSpec, MissingRule};
-use super::encoder::EncoderSpec;
+use super::encoder::{EncoderSpec, WeightsFile};
 use super::naming::{BandNames, TileNaming};
 use super::place::{Extent, GridSpec, Resolution};
 use super::time::TimeSpec;
@@ -60,6 +60,9 @@ pub struct Descriptor {
     pub table: Option<TableSpec>,
     /// What goes in and comes out (location encoders).
     pub encoder: Option<EncoderSpec>,
+    /// The files an encoder is computed from, and where they can be fetched.
+    #[serde(default)]
+    pub weights: Vec<WeightsFile>,
     /// When it holds.
     pub time: Option<TimeSpec>,
     /// Where on Earth it holds.
@@ -131,6 +134,8 @@ pub enum Format {
     Stac,
     /// Weights of a model; vectors are computed.
     Weights,
+    /// Nothing: vectors are computed by a formula.
+    Formula,
     /// A cloud table behind a form.
     Bigquery,
     /// An Earth Engine collection.
@@ -144,8 +149,8 @@ pub enum Form {
     Raster,
     /// Vectors in the rows of a table.
     Table,
-    /// Vectors computed from weights.
-    Weights,
+    /// Vectors computed from coordinates.
+    Computed,
 }
 
 /// The model behind the vectors.
@@ -173,6 +178,8 @@ pub struct Variant {
     /// Used when the caller names none. At most one.
     #[serde(default)]
     pub default: bool,
+    /// The encoder's architecture, where it differs.
+    pub architecture: Option<String>,
     /// Numbers per vector, where it differs.
     pub dimension: Option<u32>,
     /// Type of number, where it differs.
@@ -324,6 +331,7 @@ impl Format {
             Self::Dat => "raw numbers (.dat)",
             Self::Stac => "STAC",
             Self::Weights => "weights",
+            Self::Formula => "formula",
             Self::Bigquery => "BigQuery",
             Self::EarthEngine => "Earth Engine",
         }
@@ -343,7 +351,7 @@ impl Format {
             Self::Geoparquet | Self::Parquet | Self::Csv | Self::Dat | Self::Stac | Self::Bigquery => {
                 Form::Table
             }
-            Self::Weights => Form::Weights,
+            Self::Weights | Self::Formula => Form::Computed,
         }
     }
 }
@@ -361,6 +369,25 @@ impl Access {
 }
 
 impl Descriptor {
+    /// The architecture of the encoder in this variant, as [`terravec_location::EncoderId`] names it.
+    #[must_use]
+    pub fn architecture<'a>(&'a self, variant: Option<&'a Variant>) -> Option<&'a str> {
+        let own = self.encoder.as_ref().and_then(|e| e.architecture.as_deref());
+        variant.and_then(|v| v.architecture.as_deref()).or(own)
+    }
+
+    /// The files that this variant of an encoder is computed from.
+    pub fn weights_of<'a>(&'a self, variant: Option<&'a Variant>) -> impl Iterator<Item = &'a WeightsFile> {
+        let id = variant.map(|v| v.id.as_str());
+        self.weights.iter().filter(move |w| w.variant.is_none() || w.variant.as_deref() == id)
+    }
+
+    /// The licence of the weights: the model's, else that of the vectors.
+    #[must_use]
+    pub fn weights_licence(&self) -> Option<&str> {
+        self.model.as_ref().and_then(|m| m.weights_licence.as_deref()).or(self.licence.as_deref())
+    }
+
     /// The variant of this id, without regard to case.
     #[must_use]
     pub fn variant(&self, id: &str) -> Option<&Variant> {

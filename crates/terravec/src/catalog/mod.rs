@@ -20,7 +20,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use codec::{BitDistance, CodecSpec, MissingRule, ScaleMeaning};
 pub use descriptor::{Access, Citation, Descriptor, Form, Format, Host, Kind, Model, TableSpec, Variant};
-pub use encoder::{CoordinateOrder, EncoderSpec, EncoderTime, Precision};
+pub use encoder::{CoordinateOrder, EncoderSpec, EncoderTime, Precision, WeightsFile, WeightsRole};
 pub use load::{Problem, parse_descriptor};
 pub use naming::{BandNames, GROUPS, TileName, TileNaming};
 pub use place::{CrsRule, Extent, GridSpec, Lattice, Resolution, RowOrder};

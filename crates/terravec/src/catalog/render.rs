@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::descriptor::{Access, Citation, Descriptor, Form, Host, Variant};
-use super::encoder::{CoordinateOrder, EncoderTime, Precision};
+use super::descriptor::{Access, Citation, Descriptor, Form, Format, Host, Variant};
+use super::encoder::{CoordinateOrder, EncoderTime, Precision, WeightsFile};
 use super::place::{GridSpec, RowOrder};
 use super::time::{IntervalRule, TimeSpec};
 use super::{BandNames, Catalog, CodecSpec};
@@ -47,10 +47,11 @@ pub fn page(d: &Descriptor) -> String {
         let _ = writeln!(page.0, "  {line}");
     }
     page.0.push('\n');
-    page.line("kind", format!("{}, stored as {}", d.kind.name(), d.format.name()));
+    let how = if d.format == Format::Formula { "computed by a" } else { "stored as" };
+    page.line("kind", format!("{}, {how} {}", d.kind.name(), d.format.name()));
     page.line("aliases", d.aliases.join(", "));
     page.line("vector", vector(d));
-    if d.format.form() != Form::Weights {
+    if d.format.form() != Form::Computed {
         page.lines("decode", &decode(d));
         page.line("missing", d.missing.map_or_else(|| "?".to_owned(), |rule| rule.to_string()));
     }
@@ -58,6 +59,7 @@ pub fn page(d: &Descriptor) -> String {
     page.line("resolution", resolution(d));
     page.lines("grid", &d.grid.as_ref().map(grid).unwrap_or_default());
     page.lines("files", &files(d));
+    page.lines("weights", &d.weights.iter().flat_map(weights).collect::<Vec<_>>());
     page.line("bands", d.bands.as_ref().map(bands).unwrap_or_default());
     page.lines("columns", &columns(d));
     page.lines("time", &d.time.as_ref().map(time).unwrap_or_default());
@@ -132,7 +134,7 @@ fn dimension(d: &Descriptor) -> String {
 }
 
 fn dtype(d: &Descriptor) -> String {
-    let absent = if d.format.form() == Form::Weights { "–" } else { "?" };
+    let absent = if d.format.form() == Form::Computed { "–" } else { "?" };
     d.dtype.map_or(absent, |dtype| dtype.name()).into()
 }
 
@@ -199,6 +201,16 @@ fn encoder(d: &Descriptor) -> Vec<String> {
         lines.push(format!("output of {lengths} numbers"));
     }
     lines
+}
+
+fn weights(file: &WeightsFile) -> Vec<String> {
+    let variant = file.variant.as_ref().map(|v| format!("@{v}"));
+    let size = file.bytes.map(|n| format!("{n} bytes"));
+    let checksum = file.sha256.as_ref().map(|h| format!("sha256 {h}"));
+    let facts =
+        [Some(file.file.clone()), variant, size].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    let indent = |text: &String| format!("  {text}");
+    [Some(facts), Some(indent(&file.url)), checksum.as_ref().map(indent)].into_iter().flatten().collect()
 }
 
 fn grid(grid: &GridSpec) -> Vec<String> {

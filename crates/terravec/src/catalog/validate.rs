@@ -1,6 +1,7 @@
 //! What must hold between the fields of a descriptor beyond their types.
 
 use terravec_io::DType;
+use terravec_location::EncoderId;
 
 use super::codec::{CodecSpec, MissingRule};
 use super::descriptor::{Citation, Descriptor, Form};
@@ -22,6 +23,7 @@ pub(super) fn check(d: &Descriptor) -> Vec<(String, String)> {
     place(d, &mut found);
     time(d, &mut found);
     table_and_encoder(d, &mut found);
+    weights(d, &mut found);
     sources(d, &mut found);
     unknowns(d, &mut found);
     found.0
@@ -105,7 +107,7 @@ fn dimension(d: &Descriptor, found: &mut Problems) {
         "dimension",
         "missing: give it, give one to every variant, or add \"dimension\" to `unknown`",
     );
-    let needs_dtype = d.format.form() != Form::Weights;
+    let needs_dtype = d.format.form() != Form::Computed;
     let stated = d.dtype.is_some() || !needs_dtype || lists_unknown(d, "dtype");
     found.require(stated, "dtype", "missing: give it or add \"dtype\" to `unknown`");
 }
@@ -332,13 +334,40 @@ fn table_and_encoder(d: &Descriptor, found: &mut Problems) {
         }
     }
     if let Some(encoder) = &d.encoder {
-        found.require(form == Form::Weights, "encoder", "goes with format = \"weights\" only");
+        let goes = "goes with format = \"weights\" or \"formula\" only";
+        found.require(form == Form::Computed, "encoder", goes);
         let key = "encoder.dimensions";
         found.require(!encoder.dimensions.is_empty(), key, "is empty");
         if let Some(dimension) = d.dimension {
             let listed = encoder.dimensions.contains(&dimension);
             found.require(listed, key, format!("the dimension {dimension} is not among them"));
         }
+    }
+}
+
+fn weights(d: &Descriptor, found: &mut Problems) {
+    let own =
+        d.encoder.iter().filter_map(|e| Some(("encoder.architecture".to_owned(), e.architecture.as_ref()?)));
+    let of_variants = d.variants.iter().enumerate();
+    let of_variants = of_variants
+        .filter_map(|(i, v)| Some((format!("variant[{i}].architecture"), v.architecture.as_ref()?)));
+    for (key, name) in own.chain(of_variants) {
+        if let Err(e) = name.parse::<EncoderId>() {
+            found.add(&key, e.to_string());
+        }
+    }
+    found.require(d.weights.is_empty() || d.encoder.is_some(), "weights", "go with an `encoder` only");
+    for (i, w) in d.weights.iter().enumerate() {
+        let key = |field: &str| format!("weights[{i}].{field}");
+        let plain = !w.file.is_empty() && !w.file.starts_with('.') && !w.file.contains(['/', '\\']);
+        found.require(plain, &key("file"), format!("{:?} is no plain file name", w.file));
+        check_url(&w.url, &key("url"), found);
+        found.require(w.url.starts_with("http"), &key("url"), "only http and https can be fetched from");
+        let known = w.variant.as_deref().is_none_or(|id| d.variants.iter().any(|v| v.id == id));
+        found.require(known, &key("variant"), "there is no such variant");
+        let hex = |s: &String| s.len() == 64 && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let message = "needs 64 hexadecimal digits in lower case";
+        found.require(w.sha256.as_ref().is_none_or(hex), &key("sha256"), message);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::catalog::{Descriptor, Form, Kind};
 use crate::error::{Error, Result};
 use crate::location::LocationDataset;
 use crate::patch::{Condition, Near, OnBad, PatchDataset, PatchQuery, Tally, is_table};
+use crate::query::gridded::Gridded;
 use crate::query::sample::{Sampled, sample};
 use crate::time::{Interval, Years};
 use crate::vectors::Status;
@@ -32,8 +33,6 @@ pub enum Dataset {
 pub struct SampleRequest {
     /// When; whatever the dataset holds if not said.
     pub years: Years,
-    /// Month (1–12), for location encoders of the seasons.
-    pub month: Option<u8>,
     /// The stored codes instead of decoded vectors.
     pub codes: bool,
     /// Which patches answer for a point.
@@ -95,6 +94,21 @@ impl Dataset {
         Ok(Self::Raster(open_raster(location, product, options)?))
     }
 
+    /// The same in one month (1–12), which some location encoders need.
+    ///
+    /// # Errors
+    /// If it is no location encoder.
+    pub fn at_month(self, month: Option<u8>) -> Result<Self> {
+        match (self, month) {
+            (Self::Location(d), month) => Ok(Self::Location(Box::new(d.at_month(month)))),
+            (other, None) => Ok(other),
+            (other, Some(_)) => Err(Error::query(
+                format!("{} knows no months", other.product().id),
+                "--month is for location encoders of the seasons",
+            )),
+        }
+    }
+
     /// The product.
     #[must_use]
     pub fn product(&self) -> &Descriptor {
@@ -117,12 +131,6 @@ impl Dataset {
     /// If the dataset can't answer the request, or can't be read. Points without a vector are no error: their status says so.
     pub fn sample(&self, points: Points, request: &SampleRequest) -> Result<(Sampled, Tally)> {
         let id = &self.product().id;
-        if request.month.is_some() && !matches!(self, Self::Location(_)) {
-            return Err(Error::query(
-                format!("{id} knows no months"),
-                "--month is for location encoders of the seasons",
-            ));
-        }
         if let (false, Some(what)) = (matches!(self, Self::Patch(_)), request.of_tables()) {
             return Err(Error::query(
                 format!("{what} is for tables of vectors, which {id} is not"),
@@ -145,7 +153,7 @@ impl Dataset {
             Self::Location(_) if request.codes => {
                 Err(Error::query("a location encoder has no codes", "leave --codes out"))
             }
-            Self::Location(d) => Ok((d.sample(points, &request.years, request.month)?, Tally::default())),
+            Self::Location(d) => Ok((d.sample(points, &request.years)?, Tally::default())),
         }
     }
 
@@ -162,20 +170,17 @@ impl Dataset {
         })
     }
 
-    /// The raster behind it.
+    /// What windows and polygons can be read from.
     ///
     /// # Errors
-    /// If the dataset is no raster: `verb` does not apply.
-    pub fn raster(&self, verb: &str) -> Result<&RasterDataset> {
+    /// If the dataset is a table.
+    pub fn gridded(&self) -> Result<Gridded<'_>> {
         match self {
-            Self::Raster(d) => Ok(d),
+            Self::Raster(d) => Ok(d.into()),
+            Self::Location(d) => Ok(d.as_ref().into()),
             Self::Patch(d) => Err(Error::query(
-                format!("{} is a table of vectors, which {verb} does not apply to", d.product().id),
+                format!("{} is a table of vectors, and has no grid", d.product().id),
                 "extract it to a table (.parquet, .arrow, .csv, .geojson)",
-            )),
-            Self::Location(d) => Err(Error::query(
-                format!("{} is computed from coordinates; {verb} does not apply to it", d.product().id),
-                "sample it at points",
             )),
         }
     }

@@ -12,7 +12,8 @@ use super::file::{Batches, OpenFile, Table};
 use super::rows::{Chunk, Memory, OnBad, Patches, Reading, Tally};
 use super::{Condition, PatchDataset, touches};
 use crate::error::{Error, Result};
-use crate::query::extract::{Area, bounds_of};
+use crate::query::extract::Area;
+use crate::query::target::bounds_of;
 use crate::time::{Interval, Years};
 
 /// Which rows are asked for.

@@ -12,7 +12,7 @@ use super::scan::{PatchQuery, spans};
 use super::{PatchDataset, Patches, Tally, touches};
 use crate::error::{Error, Result};
 use crate::provenance::Provenance;
-use crate::query::extract::bounds_of;
+use crate::query::target::bounds_of;
 use crate::sink::check_absent;
 use crate::table;
 

@@ -1,9 +1,12 @@
 //! The verbs: vectors at points, in windows and polygons, on any grid.
 
+mod computed;
 pub mod extract;
+pub mod gridded;
 mod layer;
 pub(crate) mod pixels;
 pub mod reduce;
 pub mod resample;
 pub mod sample;
+pub(crate) mod target;
 mod warp;

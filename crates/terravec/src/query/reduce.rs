@@ -6,9 +6,9 @@
 use terravec_io::vector::Regions;
 
 use super::extract::{Area, Extraction, Request};
+use super::gridded::Gridded;
 use super::pixels::Pixels;
 use super::resample::Resampling;
-use crate::dataset::RasterDataset;
 use crate::error::{Error, Result};
 use crate::provenance::Provenance;
 use crate::time::Interval;
@@ -61,17 +61,19 @@ pub struct Reduced {
     pub provenance: Provenance,
 }
 
-/// Reduces `dataset` over each polygon of `regions`.
+/// Reduces `dataset`, a [`RasterDataset`](crate::RasterDataset) or a [`LocationDataset`](crate::LocationDataset), over each
+/// polygon of `regions`.
 ///
 /// # Errors
 /// If a tile can't be read, or all polygons lie outside the dataset.
-pub fn reduce(
-    dataset: &RasterDataset,
+pub fn reduce<'a>(
+    dataset: impl Into<Gridded<'a>>,
     regions: &Regions,
     all_touched: bool,
     request: &Request,
     how: Reduce,
 ) -> Result<Reduced> {
+    let dataset = dataset.into();
     if request.codes {
         return Err(Error::query("codes can't be reduced: they are not values", "leave --codes out"));
     }
@@ -91,11 +93,11 @@ pub fn reduce(
         intervals: Vec::new(),
         pixels: Vec::new(),
         values: Vec::new(),
-        provenance: dataset.provenance(&[], "vectors", serde_json::Value::Null)?,
+        provenance: dataset.provenance(&periods)?,
         periods,
         band_names,
     };
-    let mut sources = Vec::new();
+    let (mut sources, mut found) = (Vec::new(), false);
     for i in 0..regions.polygons.len() {
         let one = Regions {
             polygons: vec![regions.polygons[i].clone()],
@@ -127,7 +129,7 @@ pub fn reduce(
                 }
             }
             out.pixels.push(fold.count);
-            out.intervals.push(out.periods[p].map(Interval::year).or_else(|| dataset.tiles()[0].interval));
+            out.intervals.push(out.periods[p].map(Interval::year).or_else(|| dataset.interval()));
             match fold.finish(unit) {
                 Some(vector) => {
                     out.status.push(Status::Valid);
@@ -144,10 +146,11 @@ pub fn reduce(
             }
         }
         if let Some(plan) = plan {
+            found = true;
             sources.extend(plan.provenance.sources);
         }
     }
-    if sources.is_empty() {
+    if !found {
         return Err(Error::Outside {
             what: format!("none of the {} polygons touches a tile", regions.polygons.len()),
             covered: dataset.covered(),

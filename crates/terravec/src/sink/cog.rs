@@ -68,7 +68,10 @@ pub(super) fn write(
     }
     match plan.kind {
         Kind::Vectors => writer.finish(&|codes| halve_vectors(codes, plan.unit_length()))?,
-        Kind::Codes(..) => writer.finish(&|codes| plan.decoder().halve_codes(codes))?,
+        Kind::Codes(..) => {
+            let Some(decoder) = plan.decoder() else { unreachable!("only tiles have codes") };
+            writer.finish(&|codes| decoder.halve_codes(codes))?;
+        }
     }
     Ok(valid)
 }

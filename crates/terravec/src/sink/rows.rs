@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use terravec_geo::{Crs, Transform, Window};
+use terravec_geo::{Crs, Transform, Window, wrap_lon};
 use terravec_io::Samples;
 use terravec_io::vector::TableWriter;
 
@@ -50,6 +50,8 @@ fn chunk(
         .unzip();
     let (mut lon, mut lat) = (xs.clone(), ys.clone());
     to_lonlat.points(&mut lon, &mut lat);
+    // A grid in degrees across the antimeridian goes on beyond 180°.
+    lon.iter_mut().for_each(|v| *v = wrap_lon(*v));
     let planes = window.width * window.height;
     let (values, codes) = match pixels {
         Pixels::Vectors(v) => (table::rows_of(&Samples::F32(v.data), planes, &index), false),

@@ -1,0 +1,75 @@
+//! What windows and polygons can be read from: tiles of a raster, or an encoder that answers everywhere.
+
+use crate::catalog::Descriptor;
+use crate::dataset::RasterDataset;
+use crate::error::Result;
+use crate::location::LocationDataset;
+use crate::provenance::Provenance;
+use crate::time::{Interval, Years};
+
+/// A dataset with a vector for every pixel of a grid.
+#[derive(Debug, Clone, Copy)]
+pub enum Gridded<'a> {
+    /// Stored in raster files.
+    Tiles(&'a RasterDataset),
+    /// Computed at the centre of every pixel.
+    Encoder(&'a LocationDataset),
+}
+
+impl<'a> From<&'a RasterDataset> for Gridded<'a> {
+    fn from(dataset: &'a RasterDataset) -> Self {
+        Self::Tiles(dataset)
+    }
+}
+
+impl<'a> From<&'a LocationDataset> for Gridded<'a> {
+    fn from(encoder: &'a LocationDataset) -> Self {
+        Self::Encoder(encoder)
+    }
+}
+
+impl Gridded<'_> {
+    pub(crate) fn product(&self) -> &Descriptor {
+        match self {
+            Self::Tiles(d) => d.product(),
+            Self::Encoder(e) => e.product(),
+        }
+    }
+
+    pub(crate) fn periods(&self, years: &Years) -> Result<Vec<Option<i32>>> {
+        match self {
+            Self::Tiles(d) => d.periods(years),
+            Self::Encoder(e) => e.periods(years),
+        }
+    }
+
+    pub(crate) fn band_names(&self) -> Result<Vec<String>> {
+        match self {
+            Self::Tiles(d) => d.band_names(),
+            Self::Encoder(e) => Ok(e.band_names()),
+        }
+    }
+
+    /// Provenance without sources or a request.
+    pub(crate) fn provenance(&self, periods: &[Option<i32>]) -> Result<Provenance> {
+        match self {
+            Self::Tiles(d) => d.provenance(&[], "vectors", serde_json::Value::Null),
+            Self::Encoder(e) => Ok(e.provenance(periods, serde_json::Value::Null)),
+        }
+    }
+
+    /// The period of vectors without a year, where there is one.
+    pub(crate) fn interval(&self) -> Option<Interval> {
+        match self {
+            Self::Tiles(d) => d.tiles()[0].interval,
+            Self::Encoder(_) => None,
+        }
+    }
+
+    pub(crate) fn covered(&self) -> String {
+        match self {
+            Self::Tiles(d) => d.covered(),
+            Self::Encoder(e) => format!("{} covers every place on Earth", e.product().id),
+        }
+    }
+}
