@@ -115,11 +115,30 @@ pub(crate) struct Coverage {
 
 #[derive(Debug, Args)]
 pub(crate) struct Sample {
-    #[command(flatten)]
-    pub(crate) dataset: Dataset,
+    /// ID=ROOT, or a file, folder or URL; several are joined, each in columns of its own.
+    #[arg(required = true, value_name = "DATASET")]
+    pub(crate) datasets: Vec<String>,
     /// Points: a GeoParquet, GeoJSON or CSV file, or LON,LAT.
-    #[arg(long, value_name = "FILE|LON,LAT", allow_hyphen_values = true)]
-    pub(crate) points: String,
+    #[arg(
+        long,
+        value_name = "FILE|LON,LAT",
+        allow_hyphen_values = true,
+        required_unless_present = "patches"
+    )]
+    pub(crate) points: Option<String>,
+    /// The patches of this dataset instead of points: their own vectors, and beside them the pixels in their footprints
+    /// as one vector, and what tables and encoders say at their centres.
+    #[arg(long, value_name = "DATASET", conflicts_with = "points")]
+    pub(crate) patches: Option<String>,
+    /// With --patches: only those that touch this box: west,south,east,north in degrees.
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true, requires = "patches")]
+    pub(crate) bbox: Option<String>,
+    /// With --patches: how the vectors of the pixels in a footprint become one [default: mean].
+    #[arg(long, value_enum, requires = "patches")]
+    pub(crate) reduce: Option<Reduce>,
+    /// Of several datasets: only places where all have a vector.
+    #[arg(long)]
+    pub(crate) inner: bool,
     /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
     #[arg(long)]
     pub(crate) year: Option<String>,
@@ -172,6 +191,16 @@ pub(crate) enum Reduce {
     Mean,
     Median,
     Medoid,
+}
+
+impl From<Reduce> for terravec::Reduce {
+    fn from(how: Reduce) -> Self {
+        match how {
+            Reduce::Mean => Self::Mean,
+            Reduce::Median => Self::Median,
+            Reduce::Medoid => Self::Medoid,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -36,6 +36,7 @@ pub use patch::PatchDataset;
 pub use provenance::Provenance;
 pub use query::extract::{Area, Extraction, Request};
 pub use query::gridded::Gridded;
+pub use query::join::{JoinRequest, Joined, join_patches, join_points};
 pub use query::pixels::Pixels;
 pub use query::reduce::{Reduce, reduce};
 pub use query::resample::Resampling;

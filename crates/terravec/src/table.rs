@@ -4,18 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, FixedSizeListArray, Float64Array, RecordBatch, StringArray,
+    ArrayRef, BinaryArray, FixedSizeListArray, Float64Array, Int32Array, RecordBatch, StringArray,
     TimestampMillisecondArray, UInt32Array, UInt64Array,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::take;
 use arrow::datatypes::{Field, FieldRef, Schema};
+use geo_types::MultiPolygon;
 use terravec_io::vector::{TableSpec, wkb};
 use terravec_io::{Samples, with_samples};
 
 use crate::error::Result;
 use crate::patch::Patches;
 use crate::provenance::Provenance;
+use crate::query::join::{Joined, Places};
 use crate::query::reduce::Reduced;
 use crate::query::sample::{Sampled, Values};
 use crate::time::Interval;
@@ -210,6 +212,62 @@ pub fn pixels(p: PixelRows, provenance: &Provenance) -> Result<RecordBatch> {
     columns.push(vectors(name, numbers(p.values), p.depth, &vec![Status::Valid; rows])?);
     columns.push(column("geometry", Arc::new(geometry)));
     batch(columns, provenance)
+}
+
+/// The table of a join: the caller's columns, then those of each product, named after it.
+///
+/// # Errors
+/// If Arrow refuses a column, which would be a fault of ours.
+pub fn joined(j: Joined) -> Result<RecordBatch> {
+    let rows = j.rows();
+    let periods = j.periods.len().max(1);
+    let each = |v: &[f64]| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values(v.iter().flat_map(|x| std::iter::repeat_n(*x, periods))))
+    };
+    let (own, lon, lat, shapes): (_, _, _, Vec<Option<Vec<u8>>>) = match &j.places {
+        Places::Points(p) => {
+            let placed = p.lon.iter().zip(&p.lat);
+            let shape = |(x, y): (&f64, &f64)| (x.is_finite() && y.is_finite()).then(|| wkb::point(*x, *y));
+            (&p.columns, &p.lon, &p.lat, placed.map(shape).collect())
+        }
+        Places::Patches { regions, lon, lat } => {
+            let shape = |m: &MultiPolygon<f64>| (!m.0.is_empty()).then(|| wkb::multi_polygon(m));
+            (&regions.columns, lon, lat, regions.polygons.iter().map(shape).collect())
+        }
+    };
+    let mut columns = vec![column("lon", each(lon)), column("lat", each(lat))];
+    if j.periods.iter().any(Option::is_some) {
+        let years = (0..rows).map(|r| j.periods[r % periods]);
+        columns.push(column("year", Arc::new(years.collect::<Int32Array>())));
+    }
+    for part in j.parts {
+        let named = |name: &str| format!("{}_{name}", part.name);
+        let [start, end] = times(&part.intervals);
+        columns.push(column(&named("status"), statuses(&part.status).1));
+        columns.push(column(&named("time_start"), start.1));
+        columns.push(column(&named("time_end"), end.1));
+        columns.extend(part.extra.iter().map(|(name, array)| column(&named(name), Arc::clone(array))));
+        let (name, samples) = match part.values {
+            Values::Vectors(v) => ("embedding", Samples::F32(v)),
+            Values::Codes(c) => ("codes", c),
+        };
+        columns.push(vectors(&named(name), numbers(samples), part.dimension, &part.status)?);
+    }
+    let shapes = shapes.into_iter().flat_map(|g| std::iter::repeat_n(g, periods));
+    columns.push(column("geometry", Arc::new(shapes.collect::<BinaryArray>())));
+    let ours: Vec<String> = columns.iter().map(|(field, _)| field.name().clone()).collect();
+    let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
+    let mut all = callers(own, rows / periods, periods, &ours)?;
+    all.extend(columns);
+    let (fields, arrays): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
+}
+
+/// How the table of a join is written: with the provenance of each product, in their order.
+#[must_use]
+pub fn joined_spec(provenances: &[&Provenance]) -> TableSpec {
+    let text = serde_json::to_string(provenances).unwrap_or_default();
+    TableSpec { metadata: vec![(PROVENANCE_KEY.to_string(), text)], ..TableSpec::default() }
 }
 
 /// The table of rows of a patch product: its own columns first.

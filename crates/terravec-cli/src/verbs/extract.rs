@@ -10,7 +10,7 @@ use terravec_geo::Crs;
 use terravec_io::vector::{self, write_table};
 
 use super::{Outcome, bbox, dataset, row_query, writable, years};
-use crate::args::{Cli, Convert, Extract, Reduce, Resampling, Rows, Target};
+use crate::args::{Cli, Convert, Extract, Resampling, Rows, Target};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
@@ -45,12 +45,7 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
     let request = request(&args.target, area, args.codes)?;
     if let (Some(how), Area::Regions { regions, .. }) = (args.reduce, &request.area) {
         check_absent(&args.output, args.target.force)?;
-        let how = match how {
-            Reduce::Mean => terravec::Reduce::Mean,
-            Reduce::Median => terravec::Reduce::Median,
-            Reduce::Medoid => terravec::Reduce::Medoid,
-        };
-        let reduced = reduce(dataset.gridded()?, regions, args.all_touched, &request, how)?;
+        let reduced = reduce(dataset.gridded()?, regions, args.all_touched, &request, how.into())?;
         let provenance = reduced.provenance.clone();
         let spec = table::spec(&provenance, reduced.band_names.clone(), false);
         let batch = table::reduced(reduced)?;

@@ -2,6 +2,7 @@
 
 mod download;
 mod extract;
+mod join;
 mod look;
 mod sample;
 

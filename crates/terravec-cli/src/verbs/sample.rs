@@ -13,30 +13,19 @@ use crate::args::{Cli, Sample};
 use crate::report::{Failure, print_json};
 
 /// Rows printed when no output is named.
-const PRINTED: usize = 20;
+pub(super) const PRINTED: usize = 20;
 
 pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
     if let Some(out) = &args.output {
         check_absent(out, args.force)?;
         writable(out)?;
     }
-    let points = read_points(&args.points)?;
-    for warning in &points.warnings {
-        eprintln!("warning: {warning}");
-    }
-    let query = row_query(&args.rows, Area::All, args.year.as_deref(), args.codes)?;
-    let request = SampleRequest {
-        years: query.years,
-        codes: args.codes,
-        near: args
-            .nearest
-            .map_or(Near::Containing, |k| Near::Nearest { count: k as usize, within: args.within }),
-        time: query.time,
-        conditions: query.conditions,
-        on_bad: query.on_bad,
+    let (spec, points) = match (args.datasets.as_slice(), &args.points) {
+        ([spec], Some(points)) => (spec, points),
+        _ => return super::join::run(cli, args),
     };
-    let dataset = dataset(cli, &args.dataset.dataset, args.month)?;
-    let (sampled, tally) = dataset.sample(points, &request)?;
+    let dataset = dataset(cli, spec, args.month)?;
+    let (sampled, tally) = dataset.sample(read_points(points)?, &request(args)?)?;
     if let Some(warning) = tally.warning() {
         eprintln!("warning: {warning}");
     }
@@ -87,10 +76,28 @@ fn attribution(provenance: &terravec::Provenance) {
     }
 }
 
+/// What is asked of each dataset.
+pub(super) fn request(args: &Sample) -> Result<SampleRequest, Failure> {
+    let query = row_query(&args.rows, Area::All, args.year.as_deref(), args.codes)?;
+    let near = |k: u32| Near::Nearest { count: k as usize, within: args.within };
+    Ok(SampleRequest {
+        years: query.years,
+        codes: args.codes,
+        near: args.nearest.map_or(Near::Containing, near),
+        time: query.time,
+        conditions: query.conditions,
+        on_bad: query.on_bad,
+    })
+}
+
 /// A file of points, or `LON,LAT`.
-fn read_points(text: &str) -> Result<Points, Failure> {
+pub(super) fn read_points(text: &str) -> Result<Points, Failure> {
     if Path::new(text).exists() {
-        return Ok(vector::read_points(Path::new(text))?);
+        let points = vector::read_points(Path::new(text))?;
+        for warning in &points.warnings {
+            eprintln!("warning: {warning}");
+        }
+        return Ok(points);
     }
     vector::parse_point(text).map_err(|e| {
         Failure::usage(format!("--points {text}: {e}"), "name a file that exists, or write LON,LAT")

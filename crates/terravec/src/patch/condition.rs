@@ -162,22 +162,22 @@ mod tests {
     use arrow::array::{Date32Array, Float32Array, Int64Array, StringArray};
     use std::sync::Arc;
 
-    fn select(text: &str, column: ArrayRef) -> Vec<bool> {
-        Condition::parse(text).unwrap().select(&column).unwrap()
+    fn select(text: &str, column: &ArrayRef) -> Vec<bool> {
+        Condition::parse(text).unwrap().select(column).unwrap()
     }
 
     #[test]
     fn values_are_compared_as_what_they_are() {
         let numbers: ArrayRef =
             Arc::new(Float32Array::from(vec![Some(9.0), Some(10.0), None, Some(f32::NAN)]));
-        assert_eq!(select("cloud <= 9.5", numbers.clone()), [true, false, false, false]);
-        assert_eq!(select("cloud!=9", numbers), [false, true, false, false]);
+        assert_eq!(select("cloud <= 9.5", &numbers), [true, false, false, false]);
+        assert_eq!(select("cloud!=9", &numbers), [false, true, false, false]);
         let big: ArrayRef = Arc::new(Int64Array::from(vec![i64::MAX, i64::MAX - 1]));
-        assert_eq!(select(&format!("id={}", i64::MAX), big), [true, false]);
+        assert_eq!(select(&format!("id={}", i64::MAX), &big), [true, false]);
         let text: ArrayRef = Arc::new(StringArray::from(vec![Some("a=b"), Some("c"), None]));
-        assert_eq!(select("name='a=b'", text), [true, false, false]);
+        assert_eq!(select("name='a=b'", &text), [true, false, false]);
         let days: ArrayRef = Arc::new(Date32Array::from(vec![19_000, 19_100]));
-        assert_eq!(select("date>=2022-04-01", days), [false, true]);
+        assert_eq!(select("date>=2022-04-01", &days), [false, true]);
     }
 
     #[test]

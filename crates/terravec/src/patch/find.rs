@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use geo_types::{Geometry, MultiPolygon};
+use geo_types::{Geometry, MultiPolygon, Polygon};
 use rayon::prelude::*;
 use terravec_geo::{BBox, rasterize};
 use terravec_io::table::PlaceBlock;
@@ -52,8 +52,15 @@ pub(crate) struct Footprint {
 const METRES_PER_DEGREE: f64 = 110_574.0;
 
 impl Footprint {
-    fn known(&self) -> bool {
+    pub(crate) fn known(&self) -> bool {
         self.metres.or(self.degrees).is_some()
+    }
+
+    /// The square around a centre as a polygon.
+    pub(crate) fn polygon(&self, lon: f64, lat: f64) -> Polygon<f64> {
+        let b = self.around(lon, lat);
+        let corners = [(b.min_x, b.min_y), (b.max_x, b.min_y), (b.max_x, b.max_y), (b.min_x, b.max_y)];
+        Polygon::new(corners.into_iter().collect(), Vec::new())
     }
 
     /// The square around a centre.

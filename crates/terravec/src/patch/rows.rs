@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch};
 use arrow::compute::{filter, filter_record_batch};
+use geo_types::{Geometry, MultiPolygon};
 use terravec_io::table::{PlaceBlock, VectorSpec, VectorState, vectors_of, vectors_of_columns};
+use terravec_io::vector::wkb;
 use terravec_io::{DType, Samples, with_samples};
 
 use super::PatchDataset;
 use super::columns::VectorColumns;
 use super::file::OpenFile;
 use super::find::Footprint;
+use super::scan::PatchQuery;
 use crate::catalog::MissingRule;
 use crate::codec::decode_table;
 use crate::error::{Error, Result};
+use crate::query::join::Footprints;
 use crate::query::sample::Values;
 use crate::table::rows_at;
 use crate::time::Interval;
@@ -44,6 +48,16 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts another answer in.
+    pub fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.without_vector += other.without_vector;
+        self.duplicates += other.duplicates;
+        for (fault, n) in &other.skipped {
+            *self.skipped.entry(fault.clone()).or_default() += n;
+        }
+    }
+
     /// Rows left out for their faults, in words.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
@@ -277,6 +291,41 @@ impl PatchDataset {
             values[row * dim..(row + 1) * dim].fill(f32::NAN);
         }
         Ok(Values::Vectors(values))
+    }
+
+    /// The footprints of the rows that `query` asks for, to join other products at. They are all in memory.
+    ///
+    /// # Errors
+    /// As [`PatchDataset::scan`]; also if there is no row, or rows are points of unknown size.
+    pub fn footprints(&self, query: &PatchQuery) -> Result<Footprints> {
+        let mut scan = self.scan(query)?;
+        let rows: Vec<Patches> = scan.by_ref().collect::<Result<_>>()?;
+        let dimension = scan.dimension().unwrap_or(0);
+        let mut provenance =
+            self.provenance(&[], dimension, query.codes, serde_json::json!({ "verb": "join" }));
+        provenance.set_sources(vec![self.root.to_string()]);
+        let square = self.footprint();
+        let polygon = |patches: &Patches, row: usize| -> Result<MultiPolygon<f64>> {
+            if patches.geometry.is_null(row) {
+                return Ok(MultiPolygon(Vec::new()));
+            }
+            let shape = wkb::read(patches.geometry.value(row));
+            match shape
+                .map_err(|e| Error::query(format!("{}: a footprint: {e}", self.root), "correct the file"))?
+            {
+                Geometry::Polygon(p) => Ok(MultiPolygon(vec![p])),
+                Geometry::MultiPolygon(m) => Ok(m),
+                Geometry::Point(p) if square.known() => Ok(MultiPolygon(vec![square.polygon(p.x(), p.y())])),
+                _ => Err(Error::query(
+                    format!(
+                        "{}: its rows are points, and nobody states the size of their footprints",
+                        self.root
+                    ),
+                    "give `resolution` in a descriptor (see `catalog/README.md`), or join at points",
+                )),
+            }
+        };
+        Footprints::of(rows, polygon, provenance, scan.tally().clone())
     }
 
     /// The side of a footprint in metres, where rows are points.

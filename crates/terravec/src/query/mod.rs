@@ -3,6 +3,7 @@
 mod computed;
 pub mod extract;
 pub mod gridded;
+pub mod join;
 mod layer;
 pub(crate) mod pixels;
 pub mod reduce;
