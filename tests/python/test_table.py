@@ -587,6 +587,111 @@ def test_bad_files_are_refused_for_their_reason(name, fault):
         assert {p["rule"] for p in said("check", BAD / name)} == {wanted}
 
 
+# --- published tables ----------------------------------------------------------------------------------------
+
+
+def shapes_of(path):
+    return [None if b is None else shapely.from_wkb(b) for b in pq.read_table(path)["geometry"].to_pylist()]
+
+
+def check_clay(path, tmp_path):
+    whole = pq.read_table(path)
+    same(read(path, tmp_path), whole)
+    check_places(said("places", path), shapes_of(path))
+    values = agree(path, tmp_path, whole["embeddings"].to_pylist(), 768, "embeddings")
+    assert values.dtype == np.float32
+    told = said("info", path)
+    assert told["rows"] == len(whole) and told["geometry"]["encoding"] == "WKB" and told["notes"] == []
+    assert said("check", path) == []
+
+
+def check_planet(path, tmp_path):
+    whole = pq.read_table(path)
+    same(read(path, tmp_path), whole)
+    told = said("places", path)
+    check_places(told, shapes_of(path))
+    assert "EPSG:3857" in told["notes"][0] and "degrees" in told["notes"][0]
+    agree(path, tmp_path, whole["embedding"].to_pylist(), 512, "embedding")
+    assert "crs_mismatch" in {p["rule"] for p in said("check", path)}
+
+
+def check_earth_index(path, tmp_path):
+    same(read(path, tmp_path), pq.read_table(path))
+    told = said("info", path)
+    assert told["rows"] == 0 and json.loads(told["emb"])["embedding"]["dim"] == 384
+    assert ["embedding", "FixedSizeList(384 x Float32, field: 'element')"] in told["fields"]
+    assert said("places", path)["rows"] == [] and said("check", path) == []
+
+
+PATCH = ROOT / "testdata" / "patch"
+
+
+def test_clay(tmp_path):
+    check_clay(PATCH / "clay_v0_03WVN_60.gpq", tmp_path)
+
+
+def test_planet_like(tmp_path):
+    check_planet(PATCH / "planet_like.parquet", tmp_path)
+
+
+def test_earth_index(tmp_path):
+    check_earth_index(PATCH / "earthindex_21MNT.parquet", tmp_path)
+
+
+@local
+def test_local_patches(tmp_path):
+    check_clay(LOCAL / "patch" / "03WVN_20220610_20220610_v001.gpq", tmp_path)
+    check_planet(LOCAL / "patch" / "sample_embeddings.parquet", tmp_path)
+    check_earth_index(LOCAL / "patch" / "21MNT.parquet", tmp_path)
+
+
+# --- text ----------------------------------------------------------------------------------------------------
+
+
+def csv_table(path, tmp_path, *options):
+    out = tmp_path / "out.arrow"
+    done = run("csv", path, out, *options)
+    assert done.returncode == 0, done.stderr
+    with pa.ipc.open_file(out) as file:
+        return file.read_all()
+
+
+def test_text_tables(tmp_path):
+    rows, dim = 500, 40
+    numbers = random_numbers("float64", rows * dim).reshape(rows, dim)
+    lat = np.linspace(-60, 60, rows)
+    for separator in ",;\t":
+        header = separator.join(["lat", "lon", "name", *(f"X_{i}" for i in range(dim))])
+        lines = [
+            separator.join([repr(float(lat[i])), "" if i == 9 else str(i / 3), f'"a{separator} ""{i}"""', *map(repr, numbers[i].tolist())])
+            for i in range(rows)
+        ]
+        path = tmp_path / "t.csv"
+        path.write_text("\ufeff" + header + "\r\n" + "\r\n".join(lines) + "\r\n", encoding="utf-8")
+        for dtype in ("float32", "float64"):
+            table = csv_table(path, tmp_path, "--vector", "X_", "--numbers", "lat,lon", "--dtype", dtype, "--batch", 64)
+            assert table.schema.names == ["lat", "lon", "name", "vector"]
+            assert table["lat"].to_pylist() == lat.tolist()
+            assert table["lon"].to_pylist() == [None if i == 9 else i / 3 for i in range(rows)]
+            assert table["name"].to_pylist() == [f'a{separator} "{i}"' for i in range(rows)]
+            vectors = np.array(table["vector"].to_pylist(), dtype=dtype)
+            assert np.array_equal(vectors, numbers.astype(dtype))
+
+
+def test_what_is_wrong_in_a_text_table_names_its_line(tmp_path):
+    path = tmp_path / "t.csv"
+    options = ("--vector", "X", "--numbers", "lat")
+    path.write_text("lat,X0,X1\n1,2,3\n,NA,\n")
+    table = csv_table(path, tmp_path, *options)
+    assert repr(table["vector"].to_pylist()) == "[[2.0, 3.0], [nan, nan]]" and table["lat"].to_pylist() == [1.0, None]
+    out = tmp_path / "out.arrow"
+    for body, where in {"1,2,3\n1,2,x\n1,y,3\n": "line 3, column X1", "n,2,3\n": "line 2, column lat", "1,2,3\n1,2\n": "line 3"}.items():
+        path.write_text("lat,X0,X1\n" + body)
+        assert where in refused("csv", path, out, *options)
+    path.write_text("")
+    assert "no header" in refused("csv", path, out)
+
+
 @local
 def test_local_suite_reads_equal(tmp_path):
     for path in sorted((LOCAL / "suites" / "geoparquet").rglob("*.parquet")):

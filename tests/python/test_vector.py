@@ -179,7 +179,7 @@ def kind_of(path):
 
 
 def suite(*parts):
-    return sorted(p for part in parts for p in (SUITE / part).rglob("*.parquet") if "brotli" not in p.name)
+    return sorted(p for part in parts for p in (SUITE / part).rglob("*.parquet"))
 
 
 @pytest.mark.parametrize("path", suite("geoparquet-testing/data", "opengeospatial"), ids=lambda p: p.stem)
@@ -195,10 +195,6 @@ def test_good_files_read_equal(path):
     assert_columns(got["columns"], pq.read_table(path).drop_columns([primary]))
     missing = sum(s is None or s.is_empty for s in shapes_in_file(path))
     assert any("no geometry" in w for w in got["warnings"]) == (missing > 0)
-
-
-def test_brotli_is_refused_by_name():
-    assert "brotli" in refused("points", GOOD / "compression" / "compression-brotli.parquet")
 
 
 def test_wkb_and_wkt_of_the_suite_agree():
@@ -639,7 +635,7 @@ def test_the_whole_suite():
     """Every file of the larger suites reads equal, or is refused because it holds other geometries or another CRS."""
     read = 0
     for path in sorted((LOCAL / "suites" / "geoparquet").rglob("*.parquet")):
-        if "bad_data" in path.parts or "brotli" in path.name:
+        if "bad_data" in path.parts:
             continue
         geo = geo_of(path)
         encoding = geo["columns"][geo["primary_column"]]["encoding"] if geo else "WKB"
