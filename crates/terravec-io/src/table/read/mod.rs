@@ -18,6 +18,7 @@ use std::thread;
 use arrow::array::RecordBatch;
 
 use super::{TableError, TableFile};
+use crate::geoparquet::guard::guarded;
 pub(super) use direct::pool;
 pub(super) use feed::Feed;
 use group::GroupReader;
@@ -62,7 +63,9 @@ impl TableFile {
         thread::Builder::new()
             .name("terravec-read".into())
             .spawn(move || {
-                if let Err(e) = run(&file, &columns, batch_rows, units, &sender) {
+                let outcome = guarded(|| Ok(run(&file, &columns, batch_rows, units, &sender)));
+                let lost = |what| Err(TableError::Damaged { url: file.url().into(), what });
+                if let Err(e) = outcome.unwrap_or_else(lost) {
                     // Nobody listens any more: then nobody wants to know.
                     let _ = sender.send(Err(e));
                 }
