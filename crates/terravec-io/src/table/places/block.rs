@@ -37,7 +37,7 @@ pub struct PlaceBlock {
 pub(super) enum Shapes {
     Points([Float64Array; 2]),
     /// West, south, east, north, and which rows have a box.
-    Boxes([Float64Array; 4], Option<NullBuffer>),
+    Boxes(Box<[Float64Array; 4]>, Option<NullBuffer>),
     Binary(LargeBinaryArray),
     Text(LargeStringArray),
     Native(ArrayRef, Option<String>),
@@ -79,13 +79,13 @@ impl Shapes {
         });
         let Some(corners) = corners else { return Err("it has no corners xmin, ymin, xmax and ymax".into()) };
         let [w, s, e, n] = corners.map(numbers);
-        Ok(Self::Boxes([w?, s?, e?, n?], boxes.nulls().cloned()))
+        Ok(Self::Boxes(Box::new([w?, s?, e?, n?]), boxes.nulls().cloned()))
     }
 
     fn len(&self) -> usize {
         match self {
             Self::Points([lon, _]) => lon.len(),
-            Self::Boxes([west, ..], _) => west.len(),
+            Self::Boxes(corners, _) => corners[0].len(),
             Self::Binary(a) => a.len(),
             Self::Text(a) => a.len(),
             Self::Native(a, _) => a.len(),

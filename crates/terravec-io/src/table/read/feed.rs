@@ -15,7 +15,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::source::{Source, SourceError};
 
 /// Bytes of all windows together.
-const WINDOWS: u64 = 32 << 20;
+pub(super) const WINDOWS: u64 = 32 << 20;
 /// No window is shorter than this: a shorter request takes as long.
 const LEAST_WINDOW: u64 = 1 << 20;
 /// What of a lane is looked at for the header of a page.

@@ -124,7 +124,7 @@ pub(super) fn look_up<T: Copy>(bytes: &[u8], width: usize, dictionary: &[T], out
                 at += n;
             }
             Run::Packed(packed) => {
-                let n = if width == 0 { 0 } else { (packed.len() * 8 / width).min(left.len()) };
+                let n = (packed.len() * 8).checked_div(width).unwrap_or(0).min(left.len());
                 if n == 0 {
                     return None;
                 }

@@ -11,6 +11,7 @@ mod page;
 mod pages;
 mod unit;
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -18,13 +19,17 @@ use std::thread;
 use arrow::array::RecordBatch;
 
 use super::{TableError, TableFile};
+use crate::geoparquet::guard::guarded;
 pub(super) use direct::pool;
 pub(super) use feed::Feed;
+use feed::WINDOWS;
 use group::GroupReader;
-use unit::Unit;
+use unit::{Fetching, Unit};
 
 /// Batches that wait for whoever reads.
 const WAITING: usize = 1;
+/// Row groups that are fetched at a time, at most.
+const MOST_AHEAD: usize = 32;
 
 /// What is read of a file.
 #[derive(Debug, Clone)]
@@ -62,7 +67,9 @@ impl TableFile {
         thread::Builder::new()
             .name("terravec-read".into())
             .spawn(move || {
-                if let Err(e) = run(&file, &columns, batch_rows, units, &sender) {
+                let outcome = guarded(|| Ok(run(&file, &columns, batch_rows, units, &sender)));
+                let lost = |what| Err(TableError::Damaged { url: file.url().into(), what });
+                if let Err(e) = outcome.unwrap_or_else(lost) {
                     // Nobody listens any more: then nobody wants to know.
                     let _ = sender.send(Err(e));
                 }
@@ -91,11 +98,22 @@ fn run(
     units: Vec<Unit>,
     out: &SyncSender<Result<RecordBatch, TableError>>,
 ) -> Result<(), TableError> {
-    let mut units = units.into_iter();
-    let mut next = units.next().map(|unit| unit.fetch(file));
-    while let Some(fetching) = next.take() {
+    let mut units = units.into_iter().peekable();
+    let mut ahead = VecDeque::new();
+    loop {
+        // At least one row group is on its way, and more where they are small: far away each is a round trip.
+        let more = |ahead: &VecDeque<Fetching>, unit: &Unit| {
+            let flying: u64 = ahead.iter().map(Fetching::bytes).sum();
+            ahead.is_empty() || (ahead.len() < MOST_AHEAD && flying + unit.bytes() <= WINDOWS)
+        };
+        while let Some(unit) = units.next_if(|unit| more(&ahead, unit)) {
+            ahead.push_back(unit.fetch(file));
+        }
+        let Some(fetching) = ahead.pop_front() else { return Ok(()) };
         let fetched = fetching.wait()?;
-        next = units.next().map(|unit| unit.fetch(file));
+        if let Some(unit) = units.next_if(|unit| more(&ahead, unit)) {
+            ahead.push_back(unit.fetch(file));
+        }
         let mut reader = GroupReader::open(file, columns, batch_rows, fetched)?;
         while let Some(batch) = reader.next()? {
             if out.send(Ok(batch)).is_err() {
@@ -103,5 +121,4 @@ fn run(
             }
         }
     }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector};
 use parquet::file::metadata::RowGroupMetaData;
 
-use super::feed::Feed;
+use super::feed::{Feed, WINDOWS};
 use super::{ReadPlan, pages};
 use crate::geoparquet::guard::guarded;
 use crate::source::SourceError;
@@ -148,6 +148,7 @@ fn by_pages(file: &TableFile, leaves: &[usize], units: &mut [Unit]) -> Result<()
 /// A unit whose bytes are on their way.
 pub(super) struct Fetching {
     unit: Unit,
+    bytes: u64,
     url: String,
     feed: JoinHandle<Result<Feed, SourceError>>,
 }
@@ -165,11 +166,18 @@ impl Unit {
         file.0.leaves[column].clone().map(|leaf| lane(group, leaf)).collect()
     }
 
+    /// Bytes that are in memory at a time while it is read.
+    pub(super) fn bytes(&self) -> u64 {
+        self.lanes.iter().map(|l| l.end - l.start).sum::<u64>().min(WINDOWS)
+    }
+
     pub(super) fn fetch(mut self, file: &TableFile) -> Fetching {
         let (source, size) = (Arc::clone(&file.0.source), file.0.size);
+        let bytes = self.bytes();
         let lanes = std::mem::take(&mut self.lanes);
         Fetching {
             unit: self,
+            bytes,
             url: file.url().into(),
             feed: thread::spawn(move || Feed::open(source, size, lanes)),
         }
@@ -177,6 +185,10 @@ impl Unit {
 }
 
 impl Fetching {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(super) fn wait(self) -> Result<Fetched, TableError> {
         let lost = |_| SourceError::Io { url: self.url, what: "reading ended unexpectedly".into() };
         let feed = self.feed.join().map_err(lost)??;

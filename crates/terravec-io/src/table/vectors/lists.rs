@@ -159,7 +159,7 @@ fn gather<T: ArrowPrimitiveType>(
     let wanted = states.len() * dim;
     if matches!(spans, Spans::Fixed(n) if *n == dim) {
         let (_, numbers, _) = values.into_parts();
-        return match numbers.slice(0, wanted).into_inner().into_vec::<T::Native>() {
+        return match numbers.into_inner().into_vec::<T::Native>() {
             Ok(mut own) => {
                 own.truncate(wanted);
                 own

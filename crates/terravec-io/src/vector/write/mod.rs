@@ -26,8 +26,8 @@ pub struct TableSpec {
     pub vector_names: Vec<String>,
     /// The column of well-known binary geometries in degrees (OGC:CRS84), if the table has it.
     pub geometry: String,
-    /// In GeoParquet, adds a column of bounding boxes, by which readers skip row groups: for tables that will be
-    /// searched by place.
+    /// In GeoParquet, adds a column of bounding boxes, by which readers skip row groups: for tables of points that will
+    /// be searched by place. Tables that begin with other geometries have it anyway.
     pub covering: bool,
 }
 
