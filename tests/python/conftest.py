@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import fixtures
@@ -81,6 +82,30 @@ def tree(kind, name):
         return kind(tmp_path_factory.mktemp(name))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """Starts the test server on a folder: its address, and what it served since it was last asked."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+    binary = Path(os.environ.get("TERRAVEC_TARGET", target)) / "terravec-testserver"
+    started = []
+
+    def start(folder, *options):
+        server = subprocess.Popen([binary, folder, *options], stdout=subprocess.PIPE, text=True)
+        started.append(server)
+        url = server.stdout.readline().strip()
+
+        def stats():
+            with urllib.request.urlopen(f"{url}/__stats") as answer:
+                return json.load(answer)
+
+        return url, stats
+
+    yield start
+    for server in started:
+        server.kill()
+        server.wait()
 
 
 seam = tree(fixtures.AlphaEarthSeam, "seam")

@@ -222,7 +222,19 @@ def test_one_vector_per_polygon(terravec, tmp_path, geo, region):
         vectors = geo.encode(x[inside.ravel()], y[inside.ravel()])
         assert table["pixels"][row].as_py() == len(vectors)
         assert np.abs(np.array(table["embedding"][row].as_py()) - vectors.mean(axis=0)).max() < 2e-5
-    terravec("extract", "sincos", "--region", region, "--resolution", 0.5, "--reduce", "medoid", "-o", out, "--force")
+    terravec(
+        "extract",
+        "sincos",
+        "--region",
+        region,
+        "--resolution",
+        0.5,
+        "--reduce",
+        "medoid",
+        "-o",
+        out,
+        "--force",
+    )
     assert pq.read_table(out)["embedding"].null_count == 0
 
 
@@ -284,7 +296,9 @@ def test_baselines_need_no_weights(terravec, tmp_path):
     rng = np.random.default_rng(3)
     lon, lat = rng.uniform(-180, 180, 200), np.degrees(np.arcsin(rng.uniform(-1, 1, 200)))
     points = tmp_path / "p.csv"
-    points.write_text("lon,lat\n" + "".join(f"{x!r},{y!r}\n" for x, y in zip(lon.tolist(), lat.tolist(), strict=True)))
+    points.write_text(
+        "lon,lat\n" + "".join(f"{x!r},{y!r}\n" for x, y in zip(lon.tolist(), lat.tolist(), strict=True))
+    )
     x, y = np.radians(lon), np.radians(lat)
     harmonics = ref.harmonics(lon, lat, 20, "geographic")
     for name, expected in [
@@ -311,7 +325,9 @@ def test_info_and_coverage_say_what_it_is(terravec, geo, yearly, monthly):
     assert terravec.json("info", yearly.dataset, *yearly.catalog)["time"] == "year"
     assert terravec.json("info", monthly.dataset, *monthly.catalog)["inputs"] == ["lon", "lat", "month"]
     text = terravec("info", geo.dataset, *geo.catalog).stdout
-    assert all(w in text for w in (weights["sha256"], f"{DIM} numbers", f"{said['parameters']} parameters", "MIT"))
+    assert all(
+        w in text for w in (weights["sha256"], f"{DIM} numbers", f"{said['parameters']} parameters", "MIT")
+    )
     covered = terravec.json("coverage", monthly.dataset, *monthly.catalog)
     assert covered["bbox"] == [-180, -90, 180, 90] and covered["time"] == "month" and covered["tiles"] == []
     assert "every place" in terravec("coverage", "sincos").stdout

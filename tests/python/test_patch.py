@@ -5,7 +5,6 @@ import os
 import shutil
 
 import numpy as np
-import oracle
 import products
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,13 +32,25 @@ def clay():
 def read(path):
     table = pq.read_table(path)
     vectors = np.array(
-        [v if v is not None else [np.nan] * table["embedding"].type.list_size for v in table["embedding"].to_pylist()]
+        [
+            v if v is not None else [np.nan] * table["embedding"].type.list_size
+            for v in table["embedding"].to_pylist()
+        ]
     )
     return table, vectors.astype(np.float32)
 
 
 def millis(column):
     return column.cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()).to_pylist()
+
+
+def with_geo(table, kind, covering=False):
+    """The table with a `geo` footer, and nothing else in it."""
+    column = {"encoding": "WKB", "geometry_types": [kind]}
+    if covering:
+        column["covering"] = {"bbox": {c: ["bbox", c] for c in ("xmin", "ymin", "xmax", "ymax")}}
+    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    return table.replace_schema_metadata({"geo": json.dumps(geo)})
 
 
 # --- opening ------------------------------------------------------------------------------------------------
@@ -75,7 +86,9 @@ def test_bad_rows_are_counted_never_dropped_in_silence(terravec, tmp_path):
     table = pq.read_table(FAULTY)
     vectors = table["embedding"].to_pylist()
     length = max((len(v) for v in vectors if v), key=[len(v) for v in vectors if v].count)
-    good = [v for v in vectors if v is not None and len(v) == length and np.isfinite(np.array(v, float)).all()]
+    good = [
+        v for v in vectors if v is not None and len(v) == length and np.isfinite(np.array(v, float)).all()
+    ]
     null = sum(v is None for v in vectors)
     out = tmp_path / "o.parquet"
     done = terravec("convert", FAULTY, out, "--skip-bad", "--json")
@@ -107,7 +120,17 @@ def test_a_product_without_values_gives_its_codes(terravec, tmp_path):
         }
     )
     pq.write_table(table, root / "part-0.parquet")
-    rows = [{"path": "tile_x=1/tile_y=2/year=2024/part-0.parquet", "rows": 5, "xmin": 0.0, "ymin": 50.0, "xmax": 4.1, "ymax": 50.1, "year": 2024}]
+    rows = [
+        {
+            "path": "tile_x=1/tile_y=2/year=2024/part-0.parquet",
+            "rows": 5,
+            "xmin": 0.0,
+            "ymin": 50.0,
+            "xmax": 4.1,
+            "ymax": 50.1,
+            "year": 2024,
+        }
+    ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "manifest.parquet")
     dataset = f"terrabit={tmp_path}"
     said = terravec.fails(1, "sample", dataset, "--points", "1.05,50.05")
@@ -154,13 +177,17 @@ def test_the_output_is_geoparquet_for_tables_of_embeddings(terravec, tmp_path):
     group = file.metadata.row_group(0)
     columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
     vector = next(c for p, c in columns.items() if p.startswith("embedding."))
-    assert vector.compression == "ZSTD" and vector.statistics is None and "RLE_DICTIONARY" not in vector.encodings
+    assert (
+        vector.compression == "ZSTD"
+        and vector.statistics is None
+        and "RLE_DICTIONARY" not in vector.encodings
+    )
     assert columns["bbox.xmin"].statistics is not None
 
 
 @pytest.mark.parametrize("what", ["bbox", "region"])
 def test_an_area_takes_the_rows_that_touch_it(terravec, tmp_path, what):
-    table, vectors, shapes = clay()
+    table, _, shapes = clay()
     west, south, east, north = shapely.total_bounds(shapes)
     w, e = west + 0.3 * (east - west), west + 0.7 * (east - west)
     s, n = south + 0.2 * (north - south), south + 0.6 * (north - south)
@@ -170,15 +197,23 @@ def test_an_area_takes_the_rows_that_touch_it(terravec, tmp_path, what):
         # A box is compared with the bounds of footprints.
         inside = shapely.intersects(shapely.box(*shapely.bounds(shapes).T), area)
     else:
-        area = shapely.Polygon([(w, s), (e, s), (w, n)], [[(w + 0.01, s + 0.01), (w + 0.02, s + 0.01), (w + 0.01, s + 0.02)]])
+        area = shapely.Polygon(
+            [(w, s), (e, s), (w, n)], [[(w + 0.01, s + 0.01), (w + 0.02, s + 0.01), (w + 0.01, s + 0.02)]]
+        )
         region = tmp_path / "r.geojson"
-        region.write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": json.loads(shapely.to_geojson(area))}))
+        region.write_text(
+            json.dumps(
+                {"type": "Feature", "properties": {}, "geometry": json.loads(shapely.to_geojson(area))}
+            )
+        )
         where = ["--region", region]
         inside = shapely.intersects(shapes, area)
     assert 0 < inside.sum() < len(table)
     out = tmp_path / "o.parquet"
     terravec("extract", f"clay-v0={CLAY}", *where, "-o", out)
-    assert sorted(pq.read_table(out)["index"].to_pylist()) == sorted(np.array(table["index"])[inside].tolist())
+    assert sorted(pq.read_table(out)["index"].to_pylist()) == sorted(
+        np.array(table["index"])[inside].tolist()
+    )
 
 
 def test_conditions_and_times_choose_rows(terravec, tmp_path):
@@ -191,11 +226,15 @@ def test_conditions_and_times_choose_rows(terravec, tmp_path):
         terravec("convert", f"clay-v0={CLAY}", out, "--force", *args)
         return sorted(pq.read_table(out)["index"].to_pylist())
 
-    assert rows("--where", f"index>={middle}", "--where", f"index!={middle}") == sorted(index[index > middle].tolist())
+    assert rows("--where", f"index>={middle}", "--where", f"index!={middle}") == sorted(
+        index[index > middle].tolist()
+    )
     one = table["source_url"][7].as_py()
     assert rows("--where", f"source_url={one}") == [index[7]]
     assert rows("--time", "2022-06-10") == sorted(index.tolist()) == rows("--year", 2022)
-    assert "no row" in terravec.fails(1, "convert", f"clay-v0={CLAY}", out, "--force", "--time", "2022-06-11..2023-01-01")
+    assert "no row" in terravec.fails(
+        1, "convert", f"clay-v0={CLAY}", out, "--force", "--time", "2022-06-11..2023-01-01"
+    )
     said = terravec.fails(1, "convert", f"clay-v0={CLAY}", out, "--force", "--where", "cloud<3")
     assert "cloud" in said and "source_url" in said
     assert "--where" in terravec.fails(2, "convert", f"clay-v0={CLAY}", out, "--where", "nonsense")
@@ -203,7 +242,7 @@ def test_conditions_and_times_choose_rows(terravec, tmp_path):
 
 @pytest.mark.parametrize("name", ["o.arrow", "o.csv", "o.geojson"])
 def test_other_formats_hold_the_same_rows(terravec, tmp_path, name):
-    table, vectors, _ = clay()
+    _, vectors, _ = clay()
     out = tmp_path / name
     terravec("convert", f"clay-v0={CLAY}", out)
     if name.endswith("arrow"):
@@ -241,10 +280,13 @@ def monthly(tmp_path_factory):
                     "chips_id": ids,
                     "embedding": pa.array(list(vectors), pa.list_(pa.float32())),
                     "bbox": [
-                        {"xmin": x, "ymin": y, "xmax": x + 0.02, "ymax": y + 0.02} for x, y in zip(lon, lat, strict=True)
+                        {"xmin": x, "ymin": y, "xmax": x + 0.02, "ymax": y + 0.02}
+                        for x, y in zip(lon, lat, strict=True)
                     ],
                     "geometry": shapely.to_wkb(shapely.box(lon, lat, lon + 0.02, lat + 0.02)),
-                    "datetime": pa.array([1_590_969_600_000 + 86_400_000 * 31 * (month - 6)] * 300, pa.timestamp("ms")),
+                    "datetime": pa.array(
+                        [1_590_969_600_000 + 86_400_000 * 31 * (month - 6)] * 300, pa.timestamp("ms")
+                    ),
                 }
             )
             folder = root / f"geohash={gh}" / "year=2020" / f"month={month:02}"
@@ -261,7 +303,9 @@ def monthly(tmp_path_factory):
                 },
             }
             pq.write_table(
-                table.replace_schema_metadata({"geo": json.dumps(geo)}), folder / "data_0.parquet", row_group_size=50
+                table.replace_schema_metadata({"geo": json.dumps(geo)}),
+                folder / "data_0.parquet",
+                row_group_size=50,
             )
             rows += [
                 {"id": i, "month": month, "lon": x + 0.01, "lat": y + 0.01, "vector": v}
@@ -285,32 +329,53 @@ def test_a_month_of_a_place_reads_that_month(terravec, monthly, tmp_path):
     root, rows = monthly
     out = tmp_path / "o.parquet"
     terravec(
-        "extract", f"lgnd-clay-monthly={root}", "--bbox=-111.895,40.045,-111.805,40.095", "--time", "2020-07", "-o", out
+        "extract",
+        f"lgnd-clay-monthly={root}",
+        "--bbox=-111.895,40.045,-111.805,40.095",
+        "--time",
+        "2020-07",
+        "-o",
+        out,
     )
     want = [
-        r for r in rows
-        if r["month"] == 7 and -111.915 <= r["lon"] <= -111.785 and 40.035 <= r["lat"] <= 40.105
+        r
+        for r in rows
+        if r["month"] == 7 and -111.905 <= r["lon"] <= -111.795 and 40.035 <= r["lat"] <= 40.105
     ]
     got, found = read(out)
     assert sorted(got["chips_id"].to_pylist()) == sorted(r["id"] for r in want)
     by_id = {r["id"]: r["vector"] for r in want}
     assert all(np.array_equal(by_id[i.as_py()], v) for i, v in zip(got["chips_id"], found, strict=True))
     assert set(got["time_start"].cast(pa.date32()).to_pylist()) == {pa.scalar(18444, pa.date32()).as_py()}
-    terravec("convert", f"lgnd-clay-monthly={root}", out, "--where", "month=6", "--where", "geohash=9w", "--force")
+    terravec(
+        "convert", f"lgnd-clay-monthly={root}", out, "--where", "month=6", "--where", "geohash=9w", "--force"
+    )
     assert pq.read_table(out).num_rows == 300
 
 
-def test_only_the_row_groups_that_may_hold_rows_are_read(terravec, monthly, tmp_path, serve):
-    root, rows = monthly
-    path = "geohash=9x/year=2020/month=06/data_0.parquet"
+def test_only_the_row_groups_that_may_hold_rows_are_read(terravec, tmp_path, serve):
+    rows = 4000
+    lon, lat = -100 + 0.02 * (np.arange(rows) % 50), 40 + 0.02 * (np.arange(rows) // 50)
+    corners = {"xmin": lon, "ymin": lat, "xmax": lon + 0.02, "ymax": lat + 0.02}
+    vectors = np.random.default_rng(4).normal(size=(rows, 256)).astype(np.float32)
+    table = pa.table(
+        {
+            "chips_id": pa.array(np.arange(rows).astype(str)),
+            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 256),
+            "bbox": pa.StructArray.from_arrays([pa.array(v) for v in corners.values()], list(corners)),
+            "geometry": shapely.to_wkb(shapely.box(lon, lat, lon + 0.02, lat + 0.02)),
+        }
+    )
+    root = tmp_path / "served"
+    root.mkdir()
+    path = root / "cells.parquet"
+    pq.write_table(with_geo(table, "Polygon", covering=True), path, row_group_size=200)
     url, stats = serve(root)
-    size = (root / path).stat().st_size
-    before = stats()
     out = tmp_path / "o.parquet"
-    terravec("extract", f"lgnd-clay-monthly={url}/{path}", "--bbox=-111.995,40.005,-111.985,40.015", "-o", out)
-    assert pq.read_table(out)["chips_id"].to_pylist() == ["9x-0"]
-    after = stats()
-    assert after["bytes"] - before["bytes"] < size / 3, "one of six row groups, and the footer"
+    terravec("extract", f"{url}/cells.parquet", "--bbox=-99.995,41.005,-99.985,41.015", "-o", out)
+    assert pq.read_table(out)["chips_id"].to_pylist() == ["2500"]
+    # The end of the file with its footer, and one of twenty row groups.
+    assert stats()["bytes"] < 128 * 1024 + path.stat().st_size / 8
 
 
 # --- sample -------------------------------------------------------------------------------------------------
@@ -342,7 +407,7 @@ def test_the_patch_that_contains_a_point(terravec, tmp_path):
 
 @pytest.mark.parametrize("within", [None, 9000])
 def test_the_nearest_patches_with_their_distance(terravec, tmp_path, within):
-    table, vectors, shapes = clay()
+    table, _, shapes = clay()
     bounds = shapely.bounds(shapes)
     centres = (bounds[:, :2] + bounds[:, 2:]) / 2
     lon, lat = np.array([-166.0, 170.0, -165.2]), np.array([65.3, -10.0, 65.0])
@@ -368,13 +433,17 @@ def test_years_and_files_of_a_sample(terravec, monthly, tmp_path):
     pick = [5, 120, 299]
     first = [r for r in rows if r["id"].startswith("9w") and r["month"] == 7]
     points = write_points_csv(
-        tmp_path / "p.csv", np.array([first[i]["lon"] for i in pick]), np.array([first[i]["lat"] for i in pick])
+        tmp_path / "p.csv",
+        np.array([first[i]["lon"] for i in pick]),
+        np.array([first[i]["lat"] for i in pick]),
     )
     dataset = f"lgnd-clay-monthly={root}"
     got = terravec.table(dataset, "--points", points, out=tmp_path / "o.parquet")
     # Two months cover the places: the latest answers where nothing else decides.
     assert got["patch_id"].to_pylist() == [first[i]["id"] for i in pick]
-    assert np.array_equal(np.array(got["embedding"].to_pylist(), np.float32), [first[i]["vector"] for i in pick])
+    assert np.array_equal(
+        np.array(got["embedding"].to_pylist(), np.float32), [first[i]["vector"] for i in pick]
+    )
     june = terravec.table(dataset, "--points", points, "--time", "2020-06", out=tmp_path / "j.parquet")
     assert not np.array_equal(june["embedding"].to_pylist(), got["embedding"].to_pylist())
     none = terravec.table(dataset, "--points", points, "--year", "2020,2021", out=tmp_path / "y.parquet")
@@ -391,12 +460,16 @@ def earth_index(tmp_path):
         table = pa.table(
             {
                 "id": [f"{name}-{i}" for i in range(20)],
-                "embedding": pa.FixedSizeListArray.from_arrays(pa.array(rng.normal(size=20 * 384).astype(np.float32)), 384),
+                "embedding": pa.FixedSizeListArray.from_arrays(
+                    pa.array(rng.normal(size=20 * 384).astype(np.float32)), 384
+                ),
                 "geometry": shapely.to_wkb(shapely.points(lon, lat)),
             }
         )
-        geo = {"version": "1.0.0", "primary_column": "geometry", "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Point"]}}}
-        pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), tmp_path / f"{name}_2024-01-01_2025-01-01.parquet")
+        pq.write_table(
+            with_geo(table, "Point"),
+            tmp_path / f"{name}_2024-01-01_2025-01-01.parquet",
+        )
     return tmp_path
 
 
@@ -457,7 +530,9 @@ def test_a_join_of_pixels_and_a_table_at_labelled_points(terravec, tmp_path):
     assert pc.all(pc.equal(got["alphaearth_status"], "valid")).as_py()
     assert pc.all(pc.equal(got["table_status"], "valid")).as_py()
     a, b = np.array(got["alphaearth_embedding"].to_pylist()), np.array(got["table_embedding"].to_pylist())
-    assert np.array_equal(a.astype(np.float32), b.astype(np.float32)), "the table holds the vectors of these pixels"
+    assert np.array_equal(a.astype(np.float32), b.astype(np.float32)), (
+        "the table holds the vectors of these pixels"
+    )
     provenance = json.loads(pq.ParquetFile(out).schema_arrow.metadata[b"terravec"])
     assert [p["product"] for p in provenance] == ["alphaearth", "table"]
 
@@ -468,10 +543,15 @@ def footprints(tmp_path, seam):
     lat = np.array([52.0, 52.001, 51.999, 52.0])
     shapes = shapely.box(lon - 0.0008, lat - 0.0005, lon + 0.0008, lat + 0.0005)
     vectors = np.eye(4, 8, dtype=np.float32)
-    table = pa.table({"id": ["a", "b", "c", "far"], "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 8), "geometry": shapely.to_wkb(shapes)})
+    table = pa.table(
+        {
+            "id": ["a", "b", "c", "far"],
+            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 8),
+            "geometry": shapely.to_wkb(shapes),
+        }
+    )
     path = tmp_path / "squares.parquet"
-    geo = {"version": "1.0.0", "primary_column": "geometry", "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon"]}}}
-    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), path)
+    pq.write_table(with_geo(table, "Polygon"), path)
     return path, shapes, vectors
 
 
@@ -527,7 +607,9 @@ def test_damaged_files_are_errors(terravec, tmp_path, cut):
 def test_options_of_another_kind_are_refused(terravec, tmp_path, seam):
     out = tmp_path / "o.parquet"
     assert "--crs" in terravec.fails(2, "convert", CLAY, out, "--crs", "EPSG:3857")
-    assert "--where" in terravec.fails(2, "convert", f"{products.ALPHAEARTH}={seam.root}", out, "--where", "a=1")
+    assert "--where" in terravec.fails(
+        2, "convert", f"{products.ALPHAEARTH}={seam.root}", out, "--where", "a=1"
+    )
     assert "--nearest" in terravec.fails(
         1, "sample", f"{products.ALPHAEARTH}={seam.root}", "--points", "6,52", "--nearest", 2
     )

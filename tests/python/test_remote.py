@@ -1,11 +1,6 @@
 """Mirrors and servers: AlphaEarth's own index, a mirror that holds part of it, and everything over HTTP."""
 
-import os
 import shutil
-import subprocess
-import time
-import urllib.request
-from pathlib import Path
 
 import numpy as np
 import oracle
@@ -13,7 +8,6 @@ import products
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT
 from fixtures import write_points_csv
 
 
@@ -55,23 +49,8 @@ def indexed(seam, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(indexed):
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-    binary = Path(os.environ.get("TERRAVEC_TARGET", target)) / "terravec-testserver"
-    port = 18_000 + os.getpid() % 10_000
-    process = subprocess.Popen(
-        [binary, indexed, "--port", str(port), "--latency-ms", "5"], stdout=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(f"{url}/__stats").read()
-            break
-        except OSError:
-            time.sleep(0.05)
-    yield url
-    process.kill()
-    process.wait()
+def server(indexed, serve):
+    return serve(indexed, "--latency-ms", "5")[0]
 
 
 @pytest.fixture

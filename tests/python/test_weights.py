@@ -1,16 +1,14 @@
 """Weights: found at a path, in a folder, in the cache; fetched only when asked for, checked and kept."""
 
 import hashlib
-import os
 import subprocess
 import time
 import urllib.request
-from pathlib import Path
 
 import location_reference as ref
 import numpy as np
 import pytest
-from conftest import ROOT, Cli
+from conftest import Cli
 
 DIM = 40
 FILE = "sinr.safetensors"
@@ -27,13 +25,8 @@ def published(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(published):
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-    binary = Path(os.environ.get("TERRAVEC_TARGET", target)) / "terravec-testserver"
-    process = subprocess.Popen([binary, published], stdout=subprocess.PIPE, text=True)
-    yield process.stdout.readline().strip()
-    process.kill()
-    process.wait()
+def server(published, serve):
+    return serve(published)[0]
 
 
 def requests(server):
@@ -112,7 +105,9 @@ def test_a_download_says_what_it_takes_and_keeps_the_checksum(mine):
     assert mine.path.read_bytes() == mine.file.read_bytes()
     kept = mine.path.with_name(FILE + ".sha256")
     assert kept.read_text() == f"{mine.sha256}  {FILE}\n"
-    assert subprocess.run(["sha256sum", "-c", kept.name], cwd=kept.parent, capture_output=True).returncode == 0
+    assert (
+        subprocess.run(["sha256sum", "-c", kept.name], cwd=kept.parent, capture_output=True).returncode == 0
+    )
     assert mine.left() == [mine.path, kept]
     # From here on the product opens by its id, and answers as the file does.
     requests(mine.server)
@@ -214,7 +209,14 @@ def test_what_cannot_be_fetched_is_said(cli):
 
 def test_every_variant_has_a_place_of_its_own(cli):
     paths = set()
-    for spec in ["satclip", "satclip@vit16-l10", "satclip@resnet50-l10", "geoclip", "climplicit@seasons", "mind"]:
+    for spec in [
+        "satclip",
+        "satclip@vit16-l10",
+        "satclip@resnet50-l10",
+        "geoclip",
+        "climplicit@seasons",
+        "mind",
+    ]:
         [file] = cli.json("download", spec, "--dry-run")
         assert file["url"].startswith("https://") and not file["present"]
         paths.add(file["path"])

@@ -57,7 +57,9 @@ fn at_patches(
     };
     let area = bbox(args.bbox.as_deref())?.map_or(Area::All, Area::Box);
     let mut query = row_query(&args.rows, area, None, args.codes)?;
-    query.years = asked.sample.years.clone();
+    if patches.is_dated()? {
+        query.years = asked.sample.years.clone();
+    }
     // Years, times and conditions choose patches; the other tables answer at their centres, in the years asked for.
     let others = SampleRequest {
         years: asked.sample.years.clone(),

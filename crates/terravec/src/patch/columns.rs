@@ -102,6 +102,14 @@ impl Columns {
         }
     }
 
+    /// The columns that places are read from.
+    pub(crate) fn places(&self) -> Vec<usize> {
+        match self.places {
+            PlaceColumns::Geometry(column) | PlaceColumns::Box(column) => vec![column],
+            PlaceColumns::LonLat(lon, lat) => vec![lon, lat],
+        }
+    }
+
     /// The columns that are the table's own: neither vector nor geometry, nor boxes beside it.
     pub(crate) fn own(&self, columns: usize) -> Vec<usize> {
         let vector = self.vector();

@@ -196,7 +196,10 @@ impl OpenFile {
                 let plan = ReadPlan { columns: columns.to_vec(), groups, rows, batch_rows };
                 Ok(Box::new(table.read(&plan)?.map(|batch| Ok(batch?))))
             }
-            Table::Csv(table, plan) => Ok(Box::new(table.read(plan)?.map(|batch| Ok(batch?)))),
+            Table::Csv(table, plan) => {
+                let columns = columns.to_vec();
+                Ok(Box::new(table.read(plan)?.map(move |batch| Ok(batch?.project(&columns)?))))
+            }
         }
     }
 

@@ -138,6 +138,7 @@ impl PatchDataset {
         if !query.codes {
             self.check_decodes()?;
         }
+        self.check_dated(query)?;
         let periods: Vec<Option<i32>> = match &query.years {
             Years::All => vec![None],
             Years::List(list) => list.iter().copied().map(Some).collect(),
@@ -379,7 +380,7 @@ impl PatchDataset {
         mut visit: impl FnMut(&[(usize, u64)], &PlaceBlock, &[i64]) -> Result<()>,
     ) -> Result<()> {
         let open = &part.open;
-        let mut columns = open.placer.columns().to_vec();
+        let mut columns = open.columns.places();
         columns.extend(query.conditions.iter().filter_map(|c| open.schema.index_of(&c.column).ok()));
         columns.extend(open.columns.time);
         columns.sort_unstable();
@@ -419,7 +420,7 @@ impl PatchDataset {
             rows.dedup();
             let open = self.files[file].open(&self.product, &self.root)?;
             let mut columns = open.columns.vector();
-            columns.extend_from_slice(open.placer.columns());
+            columns.extend(open.columns.places());
             columns.extend(open.columns.time);
             columns.extend(open.columns.id);
             columns.sort_unstable();

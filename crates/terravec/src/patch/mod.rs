@@ -30,7 +30,7 @@ pub use scan::{PatchQuery, Scan};
 pub use summary::{PatchFileSummary, PatchSummary};
 pub use write::WrittenRows;
 
-use crate::catalog::{Descriptor, Variant};
+use crate::catalog::{Descriptor, IntervalRule, Variant};
 use crate::codec::check_table;
 use crate::error::{Error, Result};
 use crate::provenance::Provenance;
@@ -64,9 +64,31 @@ impl PatchDataset {
         self.files.len()
     }
 
-    /// Numbers of a vector, where product or file say so without reading one.
+    /// Stored numbers of a row, where the product says so.
     fn dimension(&self) -> Option<usize> {
-        self.product.dimension_of(self.variant.as_ref()).map(|d| d as usize)
+        let dimension = self.product.dimension_of(self.variant.as_ref())?;
+        Some(self.product.codec.bands_for(dimension) as usize)
+    }
+
+    /// Whether anything says when rows hold: a column, names of files or folders, or the product.
+    ///
+    /// # Errors
+    /// If the first file can't be opened.
+    pub fn is_dated(&self) -> Result<bool> {
+        let named = self.files.iter().any(|f| f.interval.is_some());
+        let never = self.product.time.as_ref().is_some_and(|t| t.interval == IntervalRule::None);
+        Ok(named || (!never && self.files[0].open(&self.product, &self.root)?.columns.time.is_some()))
+    }
+
+    /// Refuses a question about times where nothing says when rows hold.
+    fn check_dated(&self, query: &PatchQuery) -> Result<()> {
+        if scan::spans(query).is_some() && !self.is_dated()? {
+            return Err(Error::query(
+                format!("{} at {}: nothing says when its rows hold", self.product.id, self.root),
+                "leave --year and --time out",
+            ));
+        }
+        Ok(())
     }
 
     /// What the product says of its time, for people: the dates of its rows need not be comparable.

@@ -96,6 +96,7 @@ impl PatchDataset {
         if !query.codes {
             self.check_decodes()?;
         }
+        self.check_dated(query)?;
         let overlap =
             self.files.len() > 1 && self.product.table.as_ref().is_some_and(|t| t.duplicates.is_some());
         Ok(Scan {
@@ -308,7 +309,7 @@ impl Scan<'_> {
         let mut columns: Vec<usize> =
             self.query.conditions.iter().filter_map(|c| open.schema.index_of(&c.column).ok()).collect();
         if self.area.is_some() {
-            columns.extend_from_slice(open.placer.columns());
+            columns.extend_from_slice(&open.columns.places());
         }
         if self.spans.is_some() {
             columns.extend(open.columns.time);
@@ -330,7 +331,8 @@ impl Scan<'_> {
             let spans = self.spans.as_deref();
             let keep =
                 self.dataset.matches(open, part.file, &self.query, self.area.as_ref(), spans, &batch)?;
-            for (number, keep) in numbers.by_ref().zip(keep) {
+            // In this order: the other way round, a number would be lost with every batch.
+            for (keep, number) in keep.into_iter().zip(numbers.by_ref()) {
                 match wanted.last_mut() {
                     Some(last) if keep && last.end == number => last.end += 1,
                     _ if keep => wanted.push(number..number + 1),

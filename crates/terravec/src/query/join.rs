@@ -203,7 +203,7 @@ fn periods(years: &Years) -> Vec<Option<i32>> {
 fn known(dataset: &Dataset, periods: &[Option<i32>]) -> Result<Option<Vec<i32>>> {
     let asked: Vec<i32> = periods.iter().copied().flatten().collect();
     match dataset {
-        Dataset::Patch(_) => Ok((!asked.is_empty()).then_some(asked)),
+        Dataset::Patch(d) => Ok((!asked.is_empty() && d.is_dated()?).then_some(asked)),
         Dataset::Location(d) if d.time() == terravec_location::TimeNeed::Year => Ok(Some(asked)),
         Dataset::Location(_) => Ok(None),
         Dataset::Raster(d) => {
