@@ -127,7 +127,13 @@ def test_vectors_of_every_type_come_back(tmp_path, number, kind):
 def irregular(values, rows, dim):
     """Columns of vectors with one thing wrong, each at several places."""
     plain = [list(map(float, values[i * dim : (i + 1) * dim])) for i in range(rows)]
-    bad = {"null": None, "short": [1.0], "long": [1.0] * (dim + 1), "empty": [], "hole": [None] + [2.0] * (dim - 1)}
+    bad = {
+        "null": None,
+        "short": [1.0],
+        "long": [1.0] * (dim + 1),
+        "empty": [],
+        "hole": [None] + [2.0] * (dim - 1),
+    }
     for (name, vector), at in itertools.product(bad.items(), (0, 1, rows // 2, rows - 1)):
         yield f"{name}{at}", plain[:at] + [vector] + plain[at + 1 :]
     # As many numbers as if nothing were wrong.
@@ -179,9 +185,15 @@ def test_nothing_but_what_is_asked_comes(tmp_path):
             picked = whole.take(np.concatenate([np.arange(a, b) for a, b in ranges]))
             rows_text = ",".join(f"{a}..{b}" for a, b in ranges)
             same(read(path, tmp_path, "--rows", rows_text, "--batch", int(rng.integers(1, 400))), picked)
-        same(read(path, tmp_path, "--rows", "999..1001,2500..2501", "--columns", "v"), whole.select(["v"]).take([999, 1000, 2500]))
+        same(
+            read(path, tmp_path, "--rows", "999..1001,2500..2501", "--columns", "v"),
+            whole.select(["v"]).take([999, 1000, 2500]),
+        )
         same(read(path, tmp_path, "--rows", "0..3000", "--groups", "1"), whole.slice(1000, 1000))
-        same(read(path, tmp_path, "--groups", "2,0", "--columns", "s,id"), pa.concat_tables([whole.slice(2000), whole.slice(0, 1000)]).select(["s", "id"]))
+        same(
+            read(path, tmp_path, "--groups", "2,0", "--columns", "s,id"),
+            pa.concat_tables([whole.slice(2000), whole.slice(0, 1000)]).select(["s", "id"]),
+        )
         assert read(path, tmp_path, "--rows", "5..5").num_rows == 0
 
 
@@ -377,7 +389,9 @@ def check_places(told, shapes, tolerance=0.0):
             continue
         w, s, e, n = shape.bounds
         assert np.allclose(row["box"], shape.bounds, rtol=0, atol=tolerance)
-        assert np.allclose([row["lon"], row["lat"]], [(w + e) / 2, (s + n) / 2], rtol=0, atol=tolerance + 1e-12)
+        assert np.allclose(
+            [row["lon"], row["lat"]], [(w + e) / 2, (s + n) / 2], rtol=0, atol=tolerance + 1e-12
+        )
         if row["wkt"]:
             ours = shapely.from_wkt(row["wkt"])
             assert shapely.equals_exact(ours, shape, tolerance), (row["wkt"], shape)
@@ -395,7 +409,10 @@ def test_geometries_in_every_encoding(tmp_path):
         pa.array([None if s is None else s.wkb for s in shapes], pa.binary()),
         pa.array([None if s is None else s.wkb for s in shapes], pa.large_binary()),
         pa.array([None if s is None else shapely.to_wkb(s, byte_order=0) for s in shapes], pa.binary()),
-        pa.array([None if s is None else shapely.to_wkb(shapely.force_3d(s, 7), flavor="iso") for s in shapes], pa.binary()),
+        pa.array(
+            [None if s is None else shapely.to_wkb(shapely.force_3d(s, 7), flavor="iso") for s in shapes],
+            pa.binary(),
+        ),
     ):
         write_places(path, {"geometry": column}, row_group_size=70)
         check_places(said("places", path), shapes)
@@ -419,13 +436,17 @@ def test_native_geometries(tmp_path):
     check_places(told, points)
     for g, box in enumerate(told["group_boxes"]):
         assert box == list(shapely.MultiPoint([p for p in points[g * 50 : g * 50 + 50] if p]).bounds)
-    polygons = [s if s is None or s.geom_type == "Polygon" else shapely.box(*s.buffer(1).bounds) for s in shapes]
+    polygons = [
+        s if s is None or s.geom_type == "Polygon" else shapely.box(*s.buffer(1).bounds) for s in shapes
+    ]
     cells = [None if p is None else rings(p) for p in polygons]
     write_places(path, {"geometry": pa.array(cells, pa.list_(pa.list_(xy)))}, geo(encoding="polygon"))
     check_places(said("places", path), polygons)
     several = [None if p is None else shapely.MultiPolygon([p]) for p in polygons]
     cells = [None if p is None else [rings(p)] for p in polygons]
-    write_places(path, {"geometry": pa.array(cells, pa.list_(pa.list_(pa.list_(xy))))}, geo(encoding="multipolygon"))
+    write_places(
+        path, {"geometry": pa.array(cells, pa.list_(pa.list_(pa.list_(xy))))}, geo(encoding="multipolygon")
+    )
     check_places(said("places", path), several)
 
 
@@ -435,7 +456,10 @@ def test_projected_places_become_degrees(tmp_path):
         to = pyproj.Transformer.from_crs(epsg, "OGC:CRS84", always_xy=True)
         shapes = [shapely.box(x + i * 3000, y, x + i * 3000 + 2560, y + 2560) for i in range(50)]
         shapes[7:9] = [shapely.Point(x, y), None]
-        moved = [s and shapely.transform(s, lambda c: np.column_stack(to.transform(c[:, 0], c[:, 1]))) for s in shapes]
+        moved = [
+            s and shapely.transform(s, lambda c: np.column_stack(to.transform(c[:, 0], c[:, 1])))
+            for s in shapes
+        ]
         crs = pyproj.CRS.from_epsg(epsg).to_json_dict()
         column = pa.array([s and s.wkb for s in shapes], pa.binary())
         write_places(path, {"geometry": column}, geo(crs=crs))
@@ -484,7 +508,10 @@ def test_coordinates_in_columns(tmp_path):
     path = tmp_path / "t.parquet"
     rng = np.random.default_rng(2)
     lon, lat = rng.uniform(-180, 180, 100), rng.uniform(-90, 90, 100).astype(np.float32)
-    table = {"lon": pa.array(lon), "lat": pa.array([None if i == 4 else v for i, v in enumerate(lat)], pa.float32())}
+    table = {
+        "lon": pa.array(lon),
+        "lat": pa.array([None if i == 4 else v for i, v in enumerate(lat)], pa.float32()),
+    }
     write_places(path, table, row_group_size=50)
     told = said("places", path, "--lonlat", "lon,lat")
     assert [p[0] for p in told["problems"]] == [4]
@@ -663,13 +690,22 @@ def test_text_tables(tmp_path):
     for separator in ",;\t":
         header = separator.join(["lat", "lon", "name", *(f"X_{i}" for i in range(dim))])
         lines = [
-            separator.join([repr(float(lat[i])), "" if i == 9 else str(i / 3), f'"a{separator} ""{i}"""', *map(repr, numbers[i].tolist())])
+            separator.join(
+                [
+                    repr(float(lat[i])),
+                    "" if i == 9 else str(i / 3),
+                    f'"a{separator} ""{i}"""',
+                    *map(repr, numbers[i].tolist()),
+                ]
+            )
             for i in range(rows)
         ]
         path = tmp_path / "t.csv"
         path.write_text("\ufeff" + header + "\r\n" + "\r\n".join(lines) + "\r\n", encoding="utf-8")
         for dtype in ("float32", "float64"):
-            table = csv_table(path, tmp_path, "--vector", "X_", "--numbers", "lat,lon", "--dtype", dtype, "--batch", 64)
+            table = csv_table(
+                path, tmp_path, "--vector", "X_", "--numbers", "lat,lon", "--dtype", dtype, "--batch", 64
+            )
             assert table.schema.names == ["lat", "lon", "name", "vector"]
             assert table["lat"].to_pylist() == lat.tolist()
             assert table["lon"].to_pylist() == [None if i == 9 else i / 3 for i in range(rows)]
@@ -683,9 +719,16 @@ def test_what_is_wrong_in_a_text_table_names_its_line(tmp_path):
     options = ("--vector", "X", "--numbers", "lat")
     path.write_text("lat,X0,X1\n1,2,3\n,NA,\n")
     table = csv_table(path, tmp_path, *options)
-    assert repr(table["vector"].to_pylist()) == "[[2.0, 3.0], [nan, nan]]" and table["lat"].to_pylist() == [1.0, None]
+    assert repr(table["vector"].to_pylist()) == "[[2.0, 3.0], [nan, nan]]" and table["lat"].to_pylist() == [
+        1.0,
+        None,
+    ]
     out = tmp_path / "out.arrow"
-    for body, where in {"1,2,3\n1,2,x\n1,y,3\n": "line 3, column X1", "n,2,3\n": "line 2, column lat", "1,2,3\n1,2\n": "line 3"}.items():
+    for body, where in {
+        "1,2,3\n1,2,x\n1,y,3\n": "line 3, column X1",
+        "n,2,3\n": "line 2, column lat",
+        "1,2,3\n1,2\n": "line 3",
+    }.items():
         path.write_text("lat,X0,X1\n" + body)
         assert where in refused("csv", path, out, *options)
     path.write_text("")
