@@ -135,9 +135,9 @@ def irregular(values, rows, dim):
         "hole": [None] + [2.0] * (dim - 1),
     }
     for (name, vector), at in itertools.product(bad.items(), (0, 1, rows // 2, rows - 1)):
-        yield f"{name}{at}", plain[:at] + [vector] + plain[at + 1 :]
+        yield f"{name}{at}", [*plain[:at], vector, *plain[at + 1 :]]
     # As many numbers as if nothing were wrong.
-    yield "swapped", plain[:5] + [plain[5] + [9.0], plain[6][:-1]] + plain[7:]
+    yield "swapped", [*plain[:5], plain[5] + [9.0], plain[6][:-1], *plain[7:]]
     yield "all null", [None] * rows
     yield "all empty", [[]] * rows
 
@@ -315,7 +315,7 @@ def test_vectors_as_text(tmp_path):
         json.dumps([float(v) for v in numbers[0]]),
         str(numbers[1]),
         "(" + "; ".join(map(str, numbers[2])) + ")",
-        "{%s}" % ",".join(repr(float(v)) for v in numbers[3]),
+        "{" + ",".join(repr(float(v)) for v in numbers[3]) + "}",
     ]
     write(path, [*spellings, None, "", "[1, 2]", "[1, 2, x]", "[1, null, 3]", "[NaN, 1, 2]", "[]"])
     values, states = vectors(path, tmp_path, "v")
@@ -456,10 +456,11 @@ def test_projected_places_become_degrees(tmp_path):
         to = pyproj.Transformer.from_crs(epsg, "OGC:CRS84", always_xy=True)
         shapes = [shapely.box(x + i * 3000, y, x + i * 3000 + 2560, y + 2560) for i in range(50)]
         shapes[7:9] = [shapely.Point(x, y), None]
-        moved = [
-            s and shapely.transform(s, lambda c: np.column_stack(to.transform(c[:, 0], c[:, 1])))
-            for s in shapes
-        ]
+
+        def move(points, to=to):
+            return np.column_stack(to.transform(points[:, 0], points[:, 1]))
+
+        moved = [s and shapely.transform(s, move) for s in shapes]
         crs = pyproj.CRS.from_epsg(epsg).to_json_dict()
         column = pa.array([s and s.wkb for s in shapes], pa.binary())
         write_places(path, {"geometry": column}, geo(crs=crs))

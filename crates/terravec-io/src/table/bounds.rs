@@ -39,7 +39,9 @@ impl TableFile {
         match *places {
             PlaceColumns::Geometry(column) => {
                 let corners = self.0.corners.filter(|_| self.geometry().is_some_and(|g| g.column == column));
-                let covered = corners.and_then(|c| box_of_corners(metadata, c));
+                let covered = corners
+                    .filter(|c| self.covers(metadata, column, c[0]))
+                    .and_then(|c| box_of_corners(metadata, c));
                 covered.or_else(|| self.native_box(metadata, column))
             }
             PlaceColumns::LonLat(lon, lat) => {
@@ -80,6 +82,18 @@ impl TableFile {
             }
         };
         (least <= greatest).then_some((least, greatest))
+    }
+
+    /// Whether each geometry has a box, as far as counts of nulls tell.
+    fn covers(&self, group: &RowGroupMetaData, geometry: usize, corner: usize) -> bool {
+        let nulls = |leaf: usize| group.columns().get(leaf)?.statistics()?.null_count_opt();
+        match self.0.leaves.get(geometry) {
+            Some(leaves) if leaves.len() == 1 => {
+                nulls(leaves.start).zip(nulls(corner)).is_none_or(|(geometries, boxes)| geometries == boxes)
+            }
+            // Native encodings count their empty parts as nulls, too.
+            _ => true,
+        }
     }
 
     /// The leaves of the corners of a column of boxes.
