@@ -8,14 +8,11 @@ time of the networks' matrix products alone, by NumPy's BLAS, in the same batche
 multiplies the same matrices takes less. terravec's example `encode --bench` times itself in memory, best of three.
 """
 
-import os
-
-for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[name] = "1"
-
 import argparse
+import importlib
 import io
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -28,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "python"))
-import location_reference as ref
+ref = importlib.import_module("location_reference")
 
 try:
     import torch
@@ -36,6 +33,7 @@ except ImportError:
     torch = None
 
 BATCH = 512
+THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
 def places(n):
@@ -166,6 +164,9 @@ def main():
     parser.add_argument("--geoclip", type=Path, help="GeoCLIP's published weights")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    if any(os.environ.get(name) != "1" for name in THREADS):
+        # Libraries read these when they are loaded.
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | dict.fromkeys(THREADS, "1"))
     tool = args.bin_dir / "examples" / "encode"
     rng = np.random.default_rng(1)
     published = args.geoclip and read_pth(args.geoclip)
@@ -190,7 +191,7 @@ def main():
                 values = np.concatenate(batches(encode, lon, lat))
                 off = float(np.abs(got - values).max() / np.abs(values).max())
                 assert off < tolerance, f"{name}: {lib.name} differs by {off}"
-                row[lib.name] = per_minute(n, lambda e=encode: batches(e, lon, lat))
+                row[lib.name] = per_minute(n, lambda e=encode, x=lon, y=lat: batches(e, x, y))
             row["limit"] = per_minute(n, products(shapes, dtype, n))
             said = subprocess.run(
                 [tool, name, weights, "--bench", str(n)], check=True, capture_output=True, text=True
