@@ -436,4 +436,4 @@ def test_the_command_samples_an_encoder_like_any_dataset(terravec, tmp_path, geo
     assert "--year" in terravec.fails(
         1, "sample", f"geoclip={geoclip_weights}", "--points", "2,48", "--year", 2024
     )
-    terravec.fails(2, "sample", f"geoclip={geoclip_weights}", "--points", "2,48", "--codes")
+    terravec.fails(1, "sample", f"geoclip={geoclip_weights}", "--points", "2,48", "--codes")

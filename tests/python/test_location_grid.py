@@ -265,6 +265,21 @@ def test_months(terravec, tmp_path, monthly):
     assert np.abs(np.load(tmp_path / "o.npy") - image(monthly.encode(x, y, 4), 2, 3)).max() < 2e-3
 
 
+def test_a_join_gives_the_month_to_those_that_want_it(terravec, tmp_path, geo, monthly):
+    out = tmp_path / "o.parquet"
+    both = (geo.dataset, monthly.dataset, *geo.catalog, *monthly.catalog)
+    terravec("sample", *both, "--points", "2.35,48.85", "--month", 4, "-o", out)
+    table, place = pq.read_table(out), (np.array([2.35]), np.array([48.85]))
+    for name, expected, tolerance in [
+        ("my_geoclip", geo.encode(*place), 2e-5),
+        ("my_climplicit", monthly.encode(*place, 4), 2e-3),
+    ]:
+        got = np.array(table[f"{name}_embedding"].to_pylist())
+        assert np.abs(got - expected).max() < tolerance
+    said = terravec.fails(2, "sample", geo.dataset, "sincos", *geo.catalog, "--points", "2,48", "--month", 4)
+    assert "--month" in said
+
+
 def test_what_makes_no_sense_is_said(terravec, tmp_path, geo, region):
     ask = ("extract", geo.dataset, *geo.catalog, "--bbox", "0,0,6,4")
     out = ("-o", tmp_path / "x.tif")

@@ -14,6 +14,7 @@ mod error;
 mod features;
 mod model;
 mod real;
+mod sine;
 mod weights;
 
 pub use encoder::{Encoder, EncoderId, Options, Precision, Time};

@@ -9,8 +9,6 @@ pub trait Real: ComplexField + Copy + Default + Send + Sync + PartialOrd + std::
     fn of(value: f64) -> Self;
     /// Exactly this value.
     fn wide(self) -> f64;
-    /// Sine.
-    fn sine(self) -> Self;
     /// Hyperbolic sine.
     fn hyperbolic_sine(self) -> Self;
     /// Sum.
@@ -28,9 +26,6 @@ macro_rules! real {
             }
             fn wide(self) -> f64 {
                 f64::from(self)
-            }
-            fn sine(self) -> Self {
-                self.sin()
             }
             fn hyperbolic_sine(self) -> Self {
                 self.sinh()

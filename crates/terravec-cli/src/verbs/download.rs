@@ -39,7 +39,7 @@ pub(crate) fn run(cli: &Cli, args: &Download) -> Outcome {
 
 fn tell(file: &Wanted) {
     let line = |name: &str, text: &str| println!("{name:<8} {text}");
-    line("from", &file.url);
+    line("from", &file.url.to_string());
     line("to", &file.path.display().to_string());
     line("size", &file.bytes.map_or("unknown".into(), |n| format!("{n} bytes")));
     line("licence", file.licence.as_deref().unwrap_or("unknown: ask its authors before you use it"));

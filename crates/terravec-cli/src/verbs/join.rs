@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use terravec::location::TimeNeed;
 use terravec::query::join::Part;
 use terravec::{Area, Dataset, JoinRequest, Joined, SampleRequest, Status, join_patches, join_points, table};
 use terravec_io::vector::{self, write_table};
@@ -34,11 +35,11 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
 fn open_all(cli: &Cli, args: &Sample) -> Result<Vec<Dataset>, Failure> {
     let datasets: Vec<Dataset> =
         args.datasets.iter().map(|spec| dataset(cli, spec, None)).collect::<Result<_, _>>()?;
-    if args.month.is_some() && !datasets.iter().any(|d| matches!(d, Dataset::Location(_))) {
+    let seasonal = |d: &Dataset| matches!(d, Dataset::Location(e) if e.time() == TimeNeed::Month);
+    if args.month.is_some() && !datasets.iter().any(seasonal) {
         return Err(Failure::usage("--month is for location encoders of the seasons", "leave it out"));
     }
-    let at_month =
-        |d: Dataset| if matches!(d, Dataset::Location(_)) { d.at_month(args.month) } else { Ok(d) };
+    let at_month = |d: Dataset| if seasonal(&d) { d.at_month(args.month) } else { Ok(d) };
     Ok(datasets.into_iter().map(at_month).collect::<terravec::Result<_>>()?)
 }
 

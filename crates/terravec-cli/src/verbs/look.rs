@@ -160,10 +160,8 @@ fn info_location(cli: &Cli, encoder: &LocationDataset) -> Outcome {
         print_json(&summary);
         return Ok(());
     }
-    line("product", &format!("{} ({})", summary.product, summary.name));
-    if let Some(version) = &summary.version {
-        line("version", version);
-    }
+    let version = summary.version.as_ref().map_or(String::new(), |v| format!("@{v}"));
+    line("product", &format!("{}{version} ({})", summary.product, summary.name));
     let unit = if summary.unit_length == Some(true) { ", unit length" } else { "" };
     line("vectors", &format!("{} numbers{unit}, for every place on Earth", summary.dimension));
     line("inputs", &summary.inputs.join(", "));

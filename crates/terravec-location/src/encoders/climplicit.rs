@@ -12,6 +12,7 @@ use crate::dense::Dense;
 use crate::error::LocationError;
 use crate::model::{Model, Places, Scratch, TimeNeed, room};
 use crate::real::Real;
+use crate::sine::sines;
 use crate::weights::Weights;
 
 #[derive(Debug)]
@@ -62,10 +63,12 @@ impl<T: Real> Climplicit<T> {
             }
             a.clear();
             if i == 0 {
-                let (two, w0) = (T::of(2.0), T::of(30.0));
-                a.extend(b.iter().map(|&g| w0.times(two.times(g).hyperbolic_sine()).sine()));
+                let two = T::of(2.0);
+                a.extend(b.iter().map(|&g| two.times(g).hyperbolic_sine()));
+                sines(a, T::of(30.0));
             } else {
-                a.extend(b.iter().map(|g| g.sine()));
+                a.extend_from_slice(b);
+                sines(a, T::of(1.0));
             }
             std::mem::swap(b, c);
         }

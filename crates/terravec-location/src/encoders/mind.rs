@@ -11,6 +11,7 @@ use crate::error::LocationError;
 use crate::features::equal_earth;
 use crate::model::{Model, Places, Scratch, TimeNeed, room};
 use crate::real::Real;
+use crate::sine::sines;
 use crate::weights::Weights;
 
 #[derive(Debug)]
@@ -108,14 +109,14 @@ impl<T: Real> Model<T> for Mind<T> {
             }
         }
         self.first.forward(b, h);
-        let w0 = T::of(self.first_w0);
-        h.iter_mut().for_each(|v| *v = w0.times(*v).sine());
+        sines(h, T::of(self.first_w0));
         let width = self.first.outputs();
         for block in &self.blocks {
             block.forward(h, b);
+            sines(b, T::of(1.0));
             // The last block may be narrower: then only the prefix of h goes on.
             for (row, step) in h.chunks_exact_mut(width).zip(b.chunks_exact(block.outputs())) {
-                row.iter_mut().zip(step).for_each(|(v, s)| *v = v.plus(s.sine()));
+                row.iter_mut().zip(step).for_each(|(v, s)| *v = v.plus(*s));
             }
         }
         match &self.head {

@@ -9,6 +9,7 @@ use crate::error::LocationError;
 use crate::features::{Harmonics, HarmonicsKind};
 use crate::model::{Model, Places, Scratch, room};
 use crate::real::Real;
+use crate::sine::sines;
 use crate::weights::Weights;
 
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl<T: Real> Model<T> for SatClip<T> {
         for (i, layer) in self.layers.iter().enumerate() {
             layer.forward(a, b);
             let w0 = T::of(if i == 0 { 30.0 } else { 1.0 });
-            b.iter_mut().for_each(|v| *v = w0.times(*v).sine());
+            sines(b, w0);
             std::mem::swap(a, b);
         }
         self.last.forward_into(a, out);

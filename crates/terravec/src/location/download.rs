@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use terravec_io::atomic::{PendingFile, folder_of};
-use terravec_io::source;
+use terravec_io::source::Location;
 
 use super::LocationDataset;
 use super::files::{Named, cache_path, check_cached, checksum, hex, kept_path};
@@ -26,7 +26,8 @@ pub struct Wanted {
     /// `network` or `database`.
     pub role: WeightsRole,
     /// Where it comes from.
-    pub url: String,
+    #[serde(serialize_with = "shown")]
+    pub url: Location,
     /// Where it goes.
     pub path: PathBuf,
     /// Its size, where known beforehand.
@@ -37,6 +38,11 @@ pub struct Wanted {
     pub licence: Option<String>,
     /// Whether it is there already, whole and unchanged.
     pub present: bool,
+}
+
+/// Without credentials.
+fn shown<S: serde::Serializer>(url: &Location, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_str(url)
 }
 
 /// A file that was fetched.
@@ -89,7 +95,7 @@ pub fn wanted(spec: &str, options: &OpenOptions) -> Result<Vec<Wanted>> {
             let present = path.is_file() && checksum(&path).is_ok_and(|sum| whole(&sum) && same(&sum));
             Ok(Wanted {
                 role: file.role,
-                url: file.url.clone(),
+                url: Location::new(&*file.url),
                 path,
                 bytes: file.bytes,
                 sha256: file.sha256.clone(),
@@ -105,7 +111,7 @@ pub fn wanted(spec: &str, options: &OpenOptions) -> Result<Vec<Wanted>> {
 /// # Errors
 /// If the address can't be read, or size or checksum are not those published. Nothing is kept then.
 pub fn fetch(wanted: &Wanted, progress: &dyn Fn(u64, u64)) -> Result<Fetched> {
-    let source = source::open(&wanted.url)?;
+    let source = wanted.url.open()?;
     let bytes = source.len()?;
     let url = source.url();
     let other = |what: String| {

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use terravec_io::source::Location;
 
 use crate::catalog::{Descriptor, Variant, WeightsFile, WeightsRole};
 use crate::dataset::OpenOptions;
@@ -63,7 +64,7 @@ impl Named<'_> {
     pub(super) fn at(&self, given: &str, needs_database: bool) -> Result<Files> {
         if given.contains("://") {
             return Err(Error::open(
-                format!("{given}: weights are read from files, not from addresses"),
+                format!("{}: weights are read from files, not from addresses", Location::new(given)),
                 format!("fetch it first: `terravec download {}`, or with any other tool", self.spec()),
             ));
         }

@@ -8,7 +8,7 @@ mod files;
 use std::sync::Arc;
 
 use terravec_io::vector::Points;
-use terravec_location::{Encoder, EncoderId, LocationError, Options, Precision, Time, TimeNeed};
+use terravec_location::{Encoder, EncoderId, LocationError, Options, Precision, Time};
 
 use crate::catalog::{Descriptor, Kind, Variant, WeightsRole};
 use crate::dataset::OpenOptions;
@@ -19,6 +19,7 @@ use crate::time::{Interval, Years};
 use crate::vectors::Status;
 pub use files::WeightsSummary;
 use files::{Files, Named, check_cached, checksum};
+pub use terravec_location::TimeNeed;
 
 /// A location encoder with its weights.
 #[derive(Debug)]

@@ -325,7 +325,7 @@ impl PatchDataset {
                 )),
             }
         };
-        Footprints::of(rows, polygon, provenance, scan.tally().clone())
+        Footprints::of(&rows, polygon, provenance, scan.tally().clone())
     }
 
     /// The side of a footprint in metres, where rows are points.

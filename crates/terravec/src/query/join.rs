@@ -139,7 +139,7 @@ impl Footprints {
     /// # Errors
     /// If there is no row, or the size of footprints is not known.
     pub(crate) fn of(
-        rows: Vec<Patches>,
+        rows: &[Patches],
         polygon: impl Fn(&Patches, usize) -> Result<MultiPolygon<f64>>,
         provenance: Provenance,
         tally: Tally,
@@ -153,7 +153,7 @@ impl Footprints {
         let mut polygons = Vec::new();
         let (mut lon, mut lat, mut status, mut intervals) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut values = Vec::new();
-        for patches in &rows {
+        for patches in rows {
             for row in 0..patches.rows() {
                 polygons.push(polygon(patches, row)?);
             }

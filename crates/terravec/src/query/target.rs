@@ -48,7 +48,7 @@ pub(super) fn project_box(area: &LonLatBox, crs: &Crs) -> Result<BBox> {
     out.ok_or_else(|| Error::query("the bbox is empty", "west, south, east, north"))
 }
 
-/// Polygons in another CRS; edges longer than this many degrees are cut first, so that they stay where they were.
+/// Edges longer than this many degrees are cut before they are projected, so that they stay where they were.
 const MAX_EDGE: f64 = 0.05;
 
 /// All polygons in another CRS, as one.
