@@ -537,6 +537,18 @@ def test_a_join_of_pixels_and_a_table_at_labelled_points(terravec, tmp_path):
     assert [p["product"] for p in provenance] == ["alphaearth", "table"]
 
 
+def test_vectors_of_a_raster_product_in_a_table_are_its_vectors(terravec, tmp_path):
+    table = TESTDATA / "alphaearth" / "labelled" / "labelled_vectors.parquet"
+    info = terravec.json("info", f"{products.ALPHAEARTH}={table}")
+    assert info["product"] == "alphaearth" and info["unit_length"] and info["dimension"] == 64
+    out = tmp_path / "o.parquet"
+    terravec("convert", f"{products.ALPHAEARTH}={table}", out)
+    got, found = read(out)
+    want = np.array(pq.read_table(table)["embedding"].to_pylist(), np.float32)
+    assert sorted(map(tuple, found)) == sorted(map(tuple, want))
+    assert set(got["product"].to_pylist()) == {"alphaearth"}
+
+
 def footprints(tmp_path, seam):
     """Squares over the two-zone AlphaEarth tree, with vectors of their own."""
     lon = 6.0 + np.array([-0.004, -0.0005, 0.003, 2.0])

@@ -77,7 +77,8 @@ impl Dataset {
         }
         let location = Location::new(root);
         let tables = match &product {
-            Some((p, _)) => p.format.form() == Form::Table,
+            // Vectors of rasters are handed on as tables, too.
+            Some((p, _)) => p.format.form() == Form::Table || is_table_file(&location),
             None => holds_tables(&location)?,
         };
         if tables {
@@ -186,11 +187,15 @@ impl Dataset {
     }
 }
 
+fn is_table_file(location: &Location) -> bool {
+    let name = location.file_name();
+    is_table(name) && name != super::aef_index::NAME && location.path().is_none_or(Path::is_file)
+}
+
 /// Whether what lies there is tables rather than rasters, by the names of files.
 fn holds_tables(location: &Location) -> Result<bool> {
     let Some(folder) = location.path().filter(|p| p.is_dir()) else {
-        let name = location.file_name();
-        return Ok(is_table(name) && name != super::aef_index::NAME);
+        return Ok(is_table_file(location));
     };
     if folder.join(super::aef_index::NAME).is_file() {
         return Ok(false);
