@@ -267,6 +267,7 @@ fn columns(d: &Descriptor) -> Vec<String> {
     let mut lines: Vec<String> =
         vec![said.map(|(what, n)| format!("{what}: {}", n.join(" | "))).collect::<Vec<_>>().join("; ")];
     lines.extend(table.manifest.as_ref().map(|manifest| format!("listed in {manifest}")));
+    lines.extend(table.duplicates.map(|_| "rows of one centre in two files come once".to_owned()));
     lines
 }
 
