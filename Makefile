@@ -18,7 +18,7 @@ export CARGO_TARGET_DIR := $(TARGET)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release test test-rust test-python lint fmt bench deny clean
+.PHONY: help demo build release test test-rust test-python wheel lint fmt bench deny clean
 
 help:
 	@sed -n 's/^#   \(.*\)/  \1/p' Makefile
@@ -37,8 +37,14 @@ test: test-rust test-python
 test-rust:
 	cargo test --workspace
 
-test-python: $(VENV)/.installed build
+test-python: $(VENV)/.installed build wheel
 	TERRAVEC_BIN=$(BIN) TERRAVEC_TARGET=$(TARGET)/debug $(VENV)/bin/pytest -q tests/python
+
+# The Python package as users get it, but for the debug profile: built as a wheel, installed in the tests' environment.
+wheel: $(VENV)/.installed
+	rm -rf $(TARGET)/wheels
+	$(VENV)/bin/maturin build --quiet --profile dev --strip --out $(TARGET)/wheels
+	$(VENV)/bin/pip install --quiet --force-reinstall --no-deps $(TARGET)/wheels/terravec-*.whl
 
 lint: $(VENV)/.installed
 	cargo fmt --all --check

@@ -1,5 +1,6 @@
-"""Every `console` block of the documentation is run: commands must do and print what the page shows."""
+"""Every `console` and `python` block of the documentation is run: it must do and print what the page shows."""
 
+import doctest
 import re
 import shlex
 
@@ -24,6 +25,24 @@ def test_the_page_shows_what_happens(terravec, tmp_path, block):
         said = done.stdout + done.stderr
         assert said.strip() == shown.strip()
         assert (done.returncode == 0) == ("error:" not in shown)
+
+
+def python_pages():
+    for page in PAGES:
+        blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+        if blocks:
+            yield pytest.param("".join(blocks), id=page.name)
+
+
+@pytest.mark.parametrize("blocks", list(python_pages()))
+@pytest.mark.filterwarnings("ignore::terravec.TerravecWarning")
+def test_python_does_what_the_page_shows(tmp_path, monkeypatch, blocks):
+    (tmp_path / "testdata").symlink_to(TESTDATA)
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest(blocks, {}, "page", None, 0)
+    said = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    assert test.examples and runner.run(test, out=said.append).failed == 0, "".join(said)
 
 
 def test_there_are_examples():

@@ -1,7 +1,6 @@
 //! What went wrong, for people and for programs, and what was done.
 
 use std::io::IsTerminal;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,9 +27,9 @@ impl Failure {
 }
 
 /// Prints a failure and gives its exit code.
-pub(crate) fn fail(failure: &Failure, json: bool) -> ExitCode {
+pub(crate) fn fail(failure: &Failure, json: bool) -> u8 {
     let (what, help, code) = match failure {
-        Failure::Engine(e) => (chain(e), e.help(), 1),
+        Failure::Engine(e) => (e.message(), e.help(), 1),
         Failure::Usage { what, help } => (what.clone(), Some(help.clone()), 2),
     };
     if json {
@@ -41,22 +40,7 @@ pub(crate) fn fail(failure: &Failure, json: bool) -> ExitCode {
             eprintln!("  help: {help}");
         }
     }
-    ExitCode::from(code)
-}
-
-/// A message with its causes, each said once.
-fn chain(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut source = e.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = cause.source();
-    }
-    text
+    code
 }
 
 /// A progress bar on standard error, if that is a terminal.

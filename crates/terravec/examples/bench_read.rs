@@ -42,7 +42,7 @@ fn numbers(value: &serde_json::Value) -> Result<Vec<f64>, Box<dyn Error>> {
     Ok(serde_json::from_value(value.clone())?)
 }
 
-fn window(plan: &Extraction<'_>) -> Result<(Vec<usize>, Vec<f32>), Box<dyn Error>> {
+fn window(plan: &Extraction) -> Result<(Vec<usize>, Vec<f32>), Box<dyn Error>> {
     let (bands, height, width) = (plan.band_names.len(), plan.grid.height, plan.grid.width);
     let mut all = vec![0f32; bands * height * width];
     for part in plan.chunks(1) {

@@ -91,12 +91,31 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+    /// Whoever asked wants no answer any more.
+    #[error("interrupted")]
+    Interrupted,
     /// Arrow refused a table.
     #[error("building the result table: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
 }
 
 impl Error {
+    /// What went wrong with its causes, each said once.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let more = cause.to_string();
+            if !text.contains(&more) {
+                text.push_str(": ");
+                text.push_str(&more);
+            }
+            source = cause.source();
+        }
+        text
+    }
+
     /// What to do about it, in a sentence or two.
     #[must_use]
     pub fn help(&self) -> Option<String> {
@@ -117,7 +136,7 @@ impl Error {
             Self::Geo { .. } => {
                 Some("name a CRS as EPSG:n, and check that the place lies where it is valid".into())
             }
-            Self::Codec { .. } | Self::Arrow(_) => None,
+            Self::Codec { .. } | Self::Arrow(_) | Self::Interrupted => None,
             Self::Location(LocationError::Weights { .. }) => {
                 Some("give the encoder the weights it was published with".into())
             }

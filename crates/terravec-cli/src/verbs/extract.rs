@@ -163,7 +163,7 @@ fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure>
     })
 }
 
-fn write(cli: &Cli, dataset: Gridded<'_>, request: &Request, output: &Path, force: bool) -> Outcome {
+fn write(cli: &Cli, dataset: Gridded, request: &Request, output: &Path, force: bool) -> Outcome {
     let plan = Extraction::plan(dataset, request)?;
     let bar = Bar::new("extracting", cli.quiet);
     let written: Written = sink::write(&plan, output, force, &|done, all| bar.set(done, all))?;

@@ -33,13 +33,15 @@ pub(crate) enum Reference {
 /// Names of geometry columns in files that say nothing, in the order they are tried.
 const NAMES: [&str; 5] = ["geometry", "geography", "geom", "wkb_geometry", "wkt"];
 
-/// Finds the geometry: by the footer `geo`, else by a logical or extension type, else by name. `None` if there is none.
+/// Finds the geometry: by the footer `geo`, else by a logical or extension type, else by name. `None` if there is none. A table in
+/// memory has no `metadata`; what it says stands in its schema.
 pub(crate) fn find(
-    metadata: &ParquetMetaData,
+    metadata: Option<&ParquetMetaData>,
     schema: &Schema,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Geometry>, String> {
-    if let Some(text) = value_of(metadata, "geo") {
+    let in_memory = || schema.metadata().get("geo").map(String::as_str).filter(|_| metadata.is_none());
+    if let Some(text) = value_of(metadata, "geo").or_else(in_memory) {
         let geo = parse(text, None)?;
         if let Some(note) = geo.version_note() {
             warnings.push(note);
@@ -54,7 +56,7 @@ pub(crate) fn find(
 
 /// Describes a column that someone else says holds geometries.
 pub(crate) fn describe(
-    metadata: &ParquetMetaData,
+    metadata: Option<&ParquetMetaData>,
     schema: &Schema,
     column: usize,
 ) -> Result<Geometry, String> {
@@ -67,7 +69,7 @@ pub(crate) fn describe(
 
 fn described(
     geo: &Geo,
-    metadata: &ParquetMetaData,
+    metadata: Option<&ParquetMetaData>,
     schema: &Schema,
     column: usize,
 ) -> Result<Geometry, String> {
@@ -90,7 +92,7 @@ fn described(
 
 /// Finds the geometry as if there were no footer `geo`.
 pub(crate) fn find_without_footer(
-    metadata: &ParquetMetaData,
+    metadata: Option<&ParquetMetaData>,
     schema: &Schema,
 ) -> Result<Option<Geometry>, String> {
     let typed = (0..schema.fields().len()).find(|i| is_typed(metadata, schema, *i));
@@ -103,7 +105,11 @@ pub(crate) fn find_without_footer(
     typed.or_else(named).map(|column| undescribed(metadata, schema, column)).transpose()
 }
 
-fn undescribed(metadata: &ParquetMetaData, schema: &Schema, column: usize) -> Result<Geometry, String> {
+fn undescribed(
+    metadata: Option<&ParquetMetaData>,
+    schema: &Schema,
+    column: usize,
+) -> Result<Geometry, String> {
     let reference = stated(metadata, schema, column)?.unwrap_or_else(|| Reference::Known(Crs::wgs84()));
     let encoding = extension(schema.field(column)).map(|(name, _)| name.to_string());
     Ok(Geometry { column, encoding, reference, covering: None, corners: None, bounds: None })
@@ -148,8 +154,8 @@ impl Geo {
         self.column.get("covering")?.pointer("/bbox/xmin/0")?.as_str()
     }
 
-    fn corners(&self, metadata: &ParquetMetaData) -> Option<[usize; 4]> {
-        let columns = metadata.file_metadata().schema_descr().columns();
+    fn corners(&self, metadata: Option<&ParquetMetaData>) -> Option<[usize; 4]> {
+        let columns = metadata?.file_metadata().schema_descr().columns();
         let leaf = |corner: &str| {
             let path = self.column.get("covering")?.pointer(&format!("/bbox/{corner}"))?.as_array()?;
             columns.iter().position(|c| {
@@ -181,14 +187,14 @@ fn projjson(value: &Value) -> Result<Crs, GeoError> {
     })
 }
 
-pub(crate) fn value_of<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
-    let pairs = metadata.file_metadata().key_value_metadata()?;
+pub(crate) fn value_of<'a>(metadata: Option<&'a ParquetMetaData>, key: &str) -> Option<&'a str> {
+    let pairs = metadata?.file_metadata().key_value_metadata()?;
     pairs.iter().find(|p| p.key == key)?.value.as_deref()
 }
 
 /// The logical type of a top-level column.
-fn logical(metadata: &ParquetMetaData, column: usize) -> Option<&LogicalType> {
-    let root = metadata.file_metadata().schema_descr().root_schema();
+fn logical(metadata: Option<&ParquetMetaData>, column: usize) -> Option<&LogicalType> {
+    let root = metadata?.file_metadata().schema_descr().root_schema();
     root.get_fields().get(column)?.get_basic_info().logical_type_ref()
 }
 
@@ -199,7 +205,7 @@ fn extension(field: &Field) -> Option<(&str, Option<&String>)> {
     Some((encoding, field.metadata().get("ARROW:extension:metadata")))
 }
 
-fn is_typed(metadata: &ParquetMetaData, schema: &Schema, column: usize) -> bool {
+fn is_typed(metadata: Option<&ParquetMetaData>, schema: &Schema, column: usize) -> bool {
     let bytes = matches!(
         schema.field(column).data_type(),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView
@@ -210,7 +216,11 @@ fn is_typed(metadata: &ParquetMetaData, schema: &Schema, column: usize) -> bool 
 }
 
 /// The CRS that the column's logical or extension type states.
-fn stated(metadata: &ParquetMetaData, schema: &Schema, column: usize) -> Result<Option<Reference>, String> {
+fn stated(
+    metadata: Option<&ParquetMetaData>,
+    schema: &Schema,
+    column: usize,
+) -> Result<Option<Reference>, String> {
     let bad = |e: GeoError| format!("its geometry column: {e}");
     let logical = match logical(metadata, column) {
         Some(LogicalType::Geometry(g)) => g.crs.as_deref(),

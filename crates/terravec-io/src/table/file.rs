@@ -132,7 +132,7 @@ impl TableFile {
     /// A value of the footer, for example `geo`, `emb` or `terravec`.
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<&str> {
-        footer::value_of(self.0.arrow.metadata(), key)
+        footer::value_of(Some(self.0.arrow.metadata()), key)
     }
 
     /// The column of geometries, if there is one.
@@ -238,11 +238,11 @@ fn find_geometry(
     schema: &Schema,
     notes: &mut Vec<String>,
 ) -> Option<footer::Geometry> {
-    match footer::find(metadata, schema, notes) {
+    match footer::find(Some(metadata), schema, notes) {
         Ok(found) => found,
         Err(what) => {
             notes.push(format!("{what}; the geometry is taken by its type or name, and its CRS as unknown"));
-            let found = footer::find_without_footer(metadata, schema).ok().flatten()?;
+            let found = footer::find_without_footer(Some(metadata), schema).ok().flatten()?;
             Some(footer::Geometry { reference: Reference::Unknown, ..found })
         }
     }

@@ -87,10 +87,14 @@ impl<'de> serde::de::Visitor<'de> for NestedVisitor {
 }
 
 pub(super) fn read<S: Shape>(path: &Path) -> Result<Features<S>, VectorError> {
+    read_bytes(path, std::fs::read(path).map_err(VectorError::io(path))?)
+}
+
+/// Reads the text of a file; `path` is its name in messages.
+pub(super) fn read_bytes<S: Shape>(path: &Path, mut bytes: Vec<u8>) -> Result<Features<S>, VectorError> {
     let bad = |what: String| {
         VectorError::content(path, what, "give a GeoJSON FeatureCollection, or a feature per line")
     };
-    let mut bytes = std::fs::read(path).map_err(VectorError::io(path))?;
     // Record separators stand where JSON allows a space, a byte order mark does not belong to it.
     bytes.iter_mut().filter(|b| **b == 0x1e).for_each(|b| *b = b' ');
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);

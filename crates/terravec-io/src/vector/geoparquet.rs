@@ -7,8 +7,10 @@ use std::path::Path;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type, SchemaRef};
+use arrow::error::ArrowError;
 use geo_types::Coord;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::ParquetMetaData;
 
 use terravec_geo::Crs;
 
@@ -31,21 +33,43 @@ enum Places {
 
 pub(super) fn read<S: Shape>(path: &Path) -> Result<Features<S>, VectorError> {
     let file = File::open(path).map_err(VectorError::io(path))?;
-    let help = if S::IS_PLACE {
-        "give one point per row, in a geometry column (GeoParquet) or in columns lon and lat"
-    } else {
-        "give one polygon per row, in a geometry column (GeoParquet)"
-    };
-    guard::guarded(|| read_file(file)).map_err(|what| VectorError::content(path, what, help))
+    guard::guarded(|| read_file(file)).map_err(|what| VectorError::content(path, what, help::<S>()))
 }
 
 fn read_file<S: Shape>(file: File) -> Result<Features<S>, String> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|e| format!("it can't be read as Parquet: {e}"))?;
-    let schema = builder.schema().clone();
+    let unreadable = |e: &dyn std::fmt::Display| format!("it can't be read as Parquet: {e}");
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| unreadable(&e))?;
+    let (schema, metadata) = (builder.schema().clone(), builder.metadata().clone());
+    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|e| unreadable(&e))?;
+    collect(&schema, Some(&metadata), reader)
+}
+
+/// Rows of a table in memory, called `name` in messages.
+pub(super) fn read_table<S: Shape>(
+    name: &Path,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<Features<S>, VectorError> {
+    collect(schema, None, batches.iter().cloned().map(Ok))
+        .map_err(|what| VectorError::content(name, what, help::<S>()))
+}
+
+fn help<S: Shape>() -> &'static str {
+    if S::IS_PLACE {
+        "give one point per row, in a geometry column (GeoParquet) or in columns lon and lat"
+    } else {
+        "give one polygon per row, in a geometry column (GeoParquet)"
+    }
+}
+
+fn collect<S: Shape>(
+    schema: &SchemaRef,
+    metadata: Option<&ParquetMetaData>,
+    reader: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
+) -> Result<Features<S>, String> {
     let names: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
     let mut warnings = Vec::new();
-    let places = match footer::find(builder.metadata(), &schema, &mut warnings)? {
+    let places = match footer::find(metadata, schema, &mut warnings)? {
         Some(geometry) => Places::Geometry(geometry),
         None => coordinate_columns(&names)
             .filter(|_| S::IS_PLACE)
@@ -58,10 +82,6 @@ fn read_file<S: Shape>(file: File) -> Result<Features<S>, String> {
         Places::Columns(..) => Vec::new(),
     };
     let kept: Vec<usize> = (0..names.len()).filter(|i| !dropped.contains(i)).collect();
-    let reader = builder
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|e| format!("it can't be read as Parquet: {e}"))?;
     let mut shapes: Vec<Option<S>> = Vec::new();
     let mut flattened = false;
     let mut batches = Vec::new();
@@ -87,7 +107,7 @@ fn read_file<S: Shape>(file: File) -> Result<Features<S>, String> {
         Places::Geometry(g) => g.reference,
         Places::Columns(..) => Reference::Known(Crs::wgs84()),
     };
-    let columns = concat(&schema, &kept, &batches, shapes.len())?;
+    let columns = concat(schema, &kept, &batches, shapes.len())?;
     Ok(Features { shapes, columns, reference, names: RowNames::Row, flattened, warnings })
 }
 

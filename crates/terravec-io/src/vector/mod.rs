@@ -23,6 +23,7 @@ mod write;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use geo_types::{Coord, MultiPolygon};
 
 pub(crate) use csv::separator;
@@ -79,6 +80,42 @@ pub fn read_points(path: &Path) -> Result<Points, VectorError> {
 /// If the file can't be read, has no polygons, or a row is none on Earth; the message names the row.
 pub fn read_regions(path: &Path) -> Result<Regions, VectorError> {
     read::<MultiPolygon<f64>>(path)?.into_regions(path)
+}
+
+/// Points of a table in memory, as [`read_points`] takes them from a GeoParquet file. `name` stands for the file in messages.
+///
+/// # Errors
+/// If there is no column of points, or a row is no place on Earth.
+pub fn points_of(name: &str, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Points, VectorError> {
+    let name = Path::new(name);
+    geoparquet::read_table::<Coord<f64>>(name, schema, batches)?.into_points(name)
+}
+
+/// Points of a GeoJSON text, as [`read_points`] takes them from a file. `name` stands for the file in messages.
+///
+/// # Errors
+/// As [`read_points`].
+pub fn points_of_geojson(name: &str, text: &str) -> Result<Points, VectorError> {
+    let name = Path::new(name);
+    geojson::read_bytes::<Coord<f64>>(name, text.as_bytes().to_vec())?.into_points(name)
+}
+
+/// Polygons of a GeoJSON text, as [`read_regions`] takes them from a file.
+///
+/// # Errors
+/// As [`read_regions`].
+pub fn regions_of_geojson(name: &str, text: &str) -> Result<Regions, VectorError> {
+    let name = Path::new(name);
+    geojson::read_bytes::<MultiPolygon<f64>>(name, text.as_bytes().to_vec())?.into_regions(name)
+}
+
+/// Polygons of a table in memory, as [`read_regions`] takes them from a GeoParquet file.
+///
+/// # Errors
+/// If there is no column of polygons, or a row is none on Earth.
+pub fn regions_of(name: &str, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Regions, VectorError> {
+    let name = Path::new(name);
+    geoparquet::read_table::<MultiPolygon<f64>>(name, schema, batches)?.into_regions(name)
 }
 
 fn read<S: Shape>(path: &Path) -> Result<Features<S>, VectorError> {

@@ -17,8 +17,8 @@ use crate::query::sample::{Sampled, sample};
 use crate::time::{Interval, Years};
 use crate::vectors::Status;
 
-/// A product opened somewhere.
-#[derive(Debug)]
+/// A product opened somewhere. Clones are cheap.
+#[derive(Debug, Clone)]
 pub enum Dataset {
     /// Its vectors lie on the pixels of rasters.
     Raster(RasterDataset),
@@ -175,7 +175,7 @@ impl Dataset {
     ///
     /// # Errors
     /// If the dataset is a table.
-    pub fn gridded(&self) -> Result<Gridded<'_>> {
+    pub fn gridded(&self) -> Result<Gridded> {
         match self {
             Self::Raster(d) => Ok(d.into()),
             Self::Location(d) => Ok(d.as_ref().into()),

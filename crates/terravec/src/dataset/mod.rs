@@ -32,15 +32,15 @@ use crate::time::Years;
 /// Open tiles kept for the next read; more would hold too many file handles.
 const OPEN_TILES: usize = 128;
 
-/// A product whose vectors lie in raster files.
-#[derive(Debug)]
+/// A product whose vectors lie in raster files. Clones share the list of tiles and the open ones.
+#[derive(Debug, Clone)]
 pub struct RasterDataset {
     product: Arc<Descriptor>,
     version: Option<String>,
     root: Location,
-    tiles: Vec<Tile>,
+    tiles: Arc<Vec<Tile>>,
     notes: Vec<String>,
-    open: Mutex<VecDeque<Arc<TileReader>>>,
+    open: Arc<Mutex<VecDeque<Arc<TileReader>>>>,
 }
 
 /// What a dataset holds, for `info`.
@@ -189,7 +189,7 @@ impl RasterDataset {
     #[must_use]
     pub fn lonlat(&self) -> LonLatBox {
         let mut b = LonLatBox { west: 180.0, south: 90.0, east: -180.0, north: -90.0 };
-        for tile in &self.tiles {
+        for tile in self.tiles.iter() {
             let t = &tile.lonlat;
             let (west, east) = if t.west > t.east { (-180.0, 180.0) } else { (t.west, t.east) };
             b = LonLatBox {
@@ -327,7 +327,7 @@ impl RasterDataset {
         let reader = self.reader(0)?;
         let mut years = BTreeMap::new();
         let (mut crs, mut systems) = (Vec::new(), HashSet::new());
-        for tile in &self.tiles {
+        for tile in self.tiles.iter() {
             *years.entry(tile.year().map_or(String::new(), |y| y.to_string())).or_insert(0) += 1;
             if systems.insert(&tile.grid.crs) {
                 crs.push(tile.grid.crs.to_string());

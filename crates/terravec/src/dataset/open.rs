@@ -88,7 +88,14 @@ fn dataset(
     tiles: Vec<Tile>,
     notes: Vec<String>,
 ) -> RasterDataset {
-    RasterDataset { product, version, root, tiles, notes, open: Mutex::new(VecDeque::new()) }
+    RasterDataset {
+        product,
+        version,
+        root,
+        tiles: Arc::new(tiles),
+        notes,
+        open: Arc::new(Mutex::new(VecDeque::new())),
+    }
 }
 
 fn require_aef(product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Result<Arc<Descriptor>> {

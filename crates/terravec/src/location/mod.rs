@@ -21,8 +21,8 @@ pub use files::WeightsSummary;
 use files::{Files, Named, check_cached, checksum};
 pub use terravec_location::TimeNeed;
 
-/// A location encoder with its weights.
-#[derive(Debug)]
+/// A location encoder with its weights, which clones share.
+#[derive(Debug, Clone)]
 pub struct LocationDataset {
     product: Arc<Descriptor>,
     /// The variant by whose rules it was opened.
@@ -32,7 +32,7 @@ pub struct LocationDataset {
     files: Files,
     /// SHA-256 of the network's weights.
     sha256: Option<String>,
-    encoder: Encoder,
+    encoder: Arc<Encoder>,
     month: Option<u8>,
 }
 
@@ -116,7 +116,7 @@ impl LocationDataset {
         } else {
             published()
         };
-        Ok(Some(Self { product, variant, version, files, sha256, encoder, month: None }))
+        Ok(Some(Self { product, variant, version, files, sha256, encoder: Arc::new(encoder), month: None }))
     }
 
     /// The same encoder in one month (1–12), for those that differ from month to month.

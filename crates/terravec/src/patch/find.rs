@@ -22,6 +22,7 @@ use super::rows::{Chunk, Memory, Patches, Reading};
 use super::scan::{Part, PatchQuery, spans};
 use super::{PatchDataset, Tally};
 use crate::error::{Error, Result};
+use crate::interrupt::Watch;
 use crate::query::sample::{Sampled, Values};
 use crate::time::{Interval, Years};
 use crate::vectors::Status;
@@ -250,9 +251,11 @@ impl PatchDataset {
             BBox { min_x: b.min_x - wide, min_y: a.min_y, max_x: b.max_x + wide, max_y: c.max_y }
         };
         let near = |b: &BBox| places.inside(reach(b)).next().is_some();
+        let watch = Watch::current();
         let found: Vec<Result<Vec<(usize, Hit)>>> = (0..self.files.len())
             .into_par_iter()
             .map(|file| {
+                watch.check()?;
                 let Some(part) = self.part(file, query, times, near)? else { return Ok(Vec::new()) };
                 let mut hits = Vec::new();
                 self.look(&part, part.groups.clone(), query, times, |rows, block, starts| {

@@ -35,13 +35,13 @@ use crate::codec::check_table;
 use crate::error::{Error, Result};
 use crate::provenance::Provenance;
 
-/// A product whose vectors lie in the rows of tables.
-#[derive(Debug)]
+/// A product whose vectors lie in the rows of tables. Clones share the files.
+#[derive(Debug, Clone)]
 pub struct PatchDataset {
     product: Arc<Descriptor>,
     variant: Option<Variant>,
     root: Location,
-    files: Vec<PatchFile>,
+    files: Arc<Vec<PatchFile>>,
     notes: Vec<String>,
 }
 

@@ -12,6 +12,7 @@ use super::file::{Batches, OpenFile, Table};
 use super::rows::{Chunk, Memory, OnBad, Patches, Reading, Tally};
 use super::{Condition, PatchDataset, touches};
 use crate::error::{Error, Result};
+use crate::interrupt::Watch;
 use crate::query::extract::Area;
 use crate::query::target::bounds_of;
 use crate::time::{Interval, Years};
@@ -390,7 +391,7 @@ impl Iterator for Scan<'_> {
     type Item = Result<Patches>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let step = self.step().transpose();
+        let step = Watch::current().check().and_then(|()| self.step()).transpose();
         if matches!(step, None | Some(Err(_))) {
             self.current = None;
             self.next = self.dataset.files.len();

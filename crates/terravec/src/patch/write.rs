@@ -48,15 +48,7 @@ impl PatchDataset {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<WrittenRows> {
         check_absent(path, force)?;
-        let area = bounds_of(&query.area)?;
-        let times = spans(query);
-        let mut used = Vec::new();
-        for index in 0..self.files.len() {
-            let near = |b: &terravec_geo::BBox| area.as_ref().is_none_or(|a| touches(b, a));
-            if self.part(index, query, times.as_deref(), near)?.is_some() {
-                used.push(index);
-            }
-        }
+        let used = self.used(query)?;
         let mut scan = self.scan(query)?;
         let mut out = Output { path, force, spec: TableSpec::default(), schema: None, writer: None };
         let mut waiting: Vec<(RecordBatch, Vec<f64>, Vec<f64>)> = Vec::new();
@@ -65,11 +57,8 @@ impl PatchDataset {
         let mut sorting = is_parquet(path);
         while let Some(patches) = scan.next() {
             let patches: Patches = patches?;
-            let provenance = provenance.get_or_insert_with(|| {
-                let mut p = self.provenance(&used, patches.dimension, query.codes, describe(query));
-                p.years = years_asked(query);
-                p
-            });
+            let provenance =
+                provenance.get_or_insert_with(|| self.answer_to(query, &used, patches.dimension));
             out.spec =
                 table::spec(provenance, (0..patches.dimension).map(|i| format!("e{i}")).collect(), true);
             let (lon, lat) = (patches.lon.clone(), patches.lat.clone());
@@ -89,10 +78,7 @@ impl PatchDataset {
             }
         }
         let Some(provenance) = provenance else {
-            return Err(Error::Outside {
-                what: "no row is what is asked for".into(),
-                covered: self.covered(),
-            });
+            return Err(self.no_row());
         };
         if let Some((first, ..)) = waiting.first() {
             let schema = first.schema();
@@ -109,6 +95,62 @@ impl PatchDataset {
         out.finish()?;
         let dimension = scan.dimension().unwrap_or(0);
         Ok(WrittenRows { tally: scan.tally().clone(), dimension, provenance })
+    }
+}
+
+impl PatchDataset {
+    /// Reads the rows that `query` asks for into memory, as one table in the order of files and rows. `progress` is told the rows
+    /// read so far.
+    ///
+    /// # Errors
+    /// If nothing matches, or reading fails.
+    pub fn read(
+        &self,
+        query: &PatchQuery,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(RecordBatch, WrittenRows)> {
+        let used = self.used(query)?;
+        let mut scan = self.scan(query)?;
+        let mut batches = Vec::new();
+        while let Some(patches) = scan.next() {
+            let patches = patches?;
+            let provenance = self.answer_to(query, &used, patches.dimension);
+            batches.push(table::patches(patches, &provenance)?);
+            progress(scan.tally().rows);
+        }
+        let first = batches.first().ok_or_else(|| self.no_row())?.schema();
+        let aligned = batches.iter().map(|b| align(b, &first)).collect::<Result<Vec<_>>>()?;
+        let dimension = scan.dimension().unwrap_or(0);
+        let provenance = self.answer_to(query, &used, dimension);
+        Ok((
+            concat_batches(&first, &aligned)?,
+            WrittenRows { tally: scan.tally().clone(), dimension, provenance },
+        ))
+    }
+
+    /// The files that may hold rows asked for.
+    fn used(&self, query: &PatchQuery) -> Result<Vec<usize>> {
+        let area = bounds_of(&query.area)?;
+        let times = spans(query);
+        let mut used = Vec::new();
+        for index in 0..self.files.len() {
+            let near = |b: &terravec_geo::BBox| area.as_ref().is_none_or(|a| touches(b, a));
+            if self.part(index, query, times.as_deref(), near)?.is_some() {
+                used.push(index);
+            }
+        }
+        Ok(used)
+    }
+
+    /// Provenance of the rows that `query` asks for.
+    fn answer_to(&self, query: &PatchQuery, used: &[usize], dimension: usize) -> Provenance {
+        let mut provenance = self.provenance(used, dimension, query.codes, describe(query));
+        provenance.years = years_asked(query);
+        provenance
+    }
+
+    fn no_row(&self) -> Error {
+        Error::Outside { what: "no row is what is asked for".into(), covered: self.covered() }
     }
 }
 

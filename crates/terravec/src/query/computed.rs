@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use terravec_geo::{BBox, Crs, Grid, Transform, wrap_lon};
 
-use super::extract::Request;
+use super::extract::{Area, Request};
 use super::resample::Resampling;
 use super::target::{bounds_of, check_size, project_box};
 use crate::error::{Error, Result};
@@ -31,6 +31,9 @@ pub(super) fn check(encoder: &LocationDataset, request: &Request) -> Result<()> 
 
 /// The grid asked for; in degrees if no CRS is.
 pub(super) fn grid(encoder: &LocationDataset, request: &Request) -> Result<Grid> {
+    if let Area::Grid(grid) = &request.area {
+        return check_size(grid.clone());
+    }
     let id = &encoder.product().id;
     let area = bounds_of(&request.area)?.ok_or_else(|| {
         Error::query(

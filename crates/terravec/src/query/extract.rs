@@ -19,6 +19,7 @@ use crate::codec::Decoder;
 use crate::dataset::reader::BlockCache;
 use crate::dataset::{RasterDataset, fixed_interval};
 use crate::error::{Error, Result};
+use crate::interrupt::Watch;
 use crate::location::LocationDataset;
 use crate::provenance::Provenance;
 use crate::time::{Interval, Years};
@@ -37,6 +38,8 @@ pub enum Area {
     All,
     /// A box in degrees.
     Box(LonLatBox),
+    /// Exactly this grid, be there vectors or not; CRS and resolution are its own.
+    Grid(Grid),
     /// Polygons; pixels outside them have no vector, unless `mask` is false.
     Regions {
         /// The polygons, in lon/lat.
@@ -83,7 +86,7 @@ impl Default for Request {
 
 /// A planned extraction.
 #[derive(Debug)]
-pub struct Extraction<'a> {
+pub struct Extraction {
     /// The target grid.
     pub grid: Grid,
     /// The periods, one stack layer each; `None` where tiles have no year.
@@ -94,8 +97,8 @@ pub struct Extraction<'a> {
     pub kind: Kind,
     /// Where it all comes from.
     pub provenance: Provenance,
-    dataset: Gridded<'a>,
-    layers: Vec<Vec<Layer<'a>>>,
+    dataset: Gridded,
+    layers: Vec<Vec<Layer>>,
     bands: Option<Vec<usize>>,
     polygons: Option<(MultiPolygon<f64>, bool)>,
     resampling: Resampling,
@@ -105,20 +108,20 @@ pub struct Extraction<'a> {
     cache: BlockCache,
 }
 
-impl<'a> Extraction<'a> {
+impl Extraction {
     /// Plans `request` on `dataset`, which is a [`RasterDataset`] or a [`LocationDataset`](crate::LocationDataset).
     ///
     /// # Errors
     /// If nothing of the dataset lies there, a year or band is unknown, or codes would have to be averaged; for an encoder,
     /// if no box or no resolution is given.
-    pub fn plan(dataset: impl Into<Gridded<'a>>, request: &Request) -> Result<Self> {
+    pub fn plan(dataset: impl Into<Gridded>, request: &Request) -> Result<Self> {
         match dataset.into() {
-            Gridded::Tiles(dataset) => Self::of_tiles(dataset, request),
-            Gridded::Encoder(encoder) => Self::of_encoder(encoder, request),
+            Gridded::Tiles(dataset) => Self::of_tiles(&dataset, request),
+            Gridded::Encoder(encoder) => Self::of_encoder(&encoder, request),
         }
     }
 
-    fn of_encoder(encoder: &'a LocationDataset, request: &Request) -> Result<Self> {
+    fn of_encoder(encoder: &LocationDataset, request: &Request) -> Result<Self> {
         computed::check(encoder, request)?;
         let names = encoder.band_names();
         let bands = request.bands.as_ref().map(|wanted| find_bands(wanted, &names)).transpose()?;
@@ -136,7 +139,7 @@ impl<'a> Extraction<'a> {
             band_names,
             kind: Kind::Vectors,
             provenance,
-            dataset: Gridded::Encoder(encoder),
+            dataset: Gridded::Encoder(Box::new(encoder.clone())),
             layers: Vec::new(),
             bands,
             polygons,
@@ -147,7 +150,7 @@ impl<'a> Extraction<'a> {
         })
     }
 
-    fn of_tiles(dataset: &'a RasterDataset, request: &Request) -> Result<Self> {
+    fn of_tiles(dataset: &RasterDataset, request: &Request) -> Result<Self> {
         let first = dataset.reader(0)?;
         let decoder = &first.decoder;
         if !request.codes {
@@ -171,13 +174,16 @@ impl<'a> Extraction<'a> {
         let selected: Vec<Vec<usize>> = periods.iter().map(|p| dataset.select(*p, area.as_ref())).collect();
         let mut every: Vec<usize> = selected.iter().flatten().copied().collect();
         every.sort_unstable();
-        if every.is_empty() {
+        if every.is_empty() && !matches!(request.area, Area::Grid(_)) {
             return Err(match &area {
                 Some(area) => dataset.nothing_there(area, "no tile lies there"),
                 None => Error::query("the dataset has no tile", "check its folder"),
             });
         }
-        let grid = target::of_tiles(dataset, &every, area.as_ref(), request)?;
+        let grid = match &request.area {
+            Area::Grid(grid) => grid.clone(),
+            _ => target::of_tiles(dataset, &every, area.as_ref(), request)?,
+        };
         let kind = if request.codes {
             let dtype = first.tiff.dtype();
             Kind::Codes(dtype, decoder.nodata(dtype).unwrap_or(0.0))
@@ -192,7 +198,11 @@ impl<'a> Extraction<'a> {
             if request.codes { "codes" } else { "vectors" },
             describe_request(request),
         )?;
-        let layers = selected.iter().map(|tiles| Layer::group(dataset, tiles)).collect();
+        let mut layers: Vec<_> = selected.iter().map(|tiles| Layer::group(dataset, tiles)).collect();
+        if let Area::Grid(grid) = &request.area {
+            // Pixels that need no resampling go before those of a neighbouring zone.
+            layers.iter_mut().for_each(|l| l.sort_by_key(|l| l.anchor.same_lattice(grid).is_none()));
+        }
         let (bw, bh) = first.tiff.block_size();
         let block = bw * bh * first.tiff.bands() * first.tiff.dtype().size();
         let row = (grid.width / bw + 2).saturating_mul(block);
@@ -202,7 +212,7 @@ impl<'a> Extraction<'a> {
             band_names,
             kind,
             provenance,
-            dataset: Gridded::Tiles(dataset),
+            dataset: Gridded::Tiles(dataset.clone()),
             layers,
             bands,
             polygons,
@@ -245,8 +255,9 @@ impl<'a> Extraction<'a> {
     /// # Errors
     /// If a tile can't be read.
     pub fn read(&self, period: usize, window: Window) -> Result<Pixels> {
+        Watch::current().check()?;
         let target = self.grid.crop(window);
-        if let Gridded::Encoder(encoder) = self.dataset {
+        if let Gridded::Encoder(encoder) = &self.dataset {
             let keep = self.polygons.as_ref().map(|(polygons, all)| rasterize::mask(&target, polygons, *all));
             let (period, bands) = (self.periods[period], self.bands.as_deref());
             return computed::chunk(encoder, period, &target, bands, keep.as_deref()).map(Pixels::Vectors);

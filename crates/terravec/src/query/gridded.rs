@@ -8,27 +8,27 @@ use crate::provenance::Provenance;
 use crate::time::{Interval, Years};
 
 /// A dataset with a vector for every pixel of a grid.
-#[derive(Debug, Clone, Copy)]
-pub enum Gridded<'a> {
+#[derive(Debug, Clone)]
+pub enum Gridded {
     /// Stored in raster files.
-    Tiles(&'a RasterDataset),
+    Tiles(RasterDataset),
     /// Computed at the centre of every pixel.
-    Encoder(&'a LocationDataset),
+    Encoder(Box<LocationDataset>),
 }
 
-impl<'a> From<&'a RasterDataset> for Gridded<'a> {
-    fn from(dataset: &'a RasterDataset) -> Self {
-        Self::Tiles(dataset)
+impl From<&RasterDataset> for Gridded {
+    fn from(dataset: &RasterDataset) -> Self {
+        Self::Tiles(dataset.clone())
     }
 }
 
-impl<'a> From<&'a LocationDataset> for Gridded<'a> {
-    fn from(encoder: &'a LocationDataset) -> Self {
-        Self::Encoder(encoder)
+impl From<&LocationDataset> for Gridded {
+    fn from(encoder: &LocationDataset) -> Self {
+        Self::Encoder(Box::new(encoder.clone()))
     }
 }
 
-impl Gridded<'_> {
+impl Gridded {
     pub(crate) fn product(&self) -> &Descriptor {
         match self {
             Self::Tiles(d) => d.product(),

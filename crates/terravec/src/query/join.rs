@@ -3,7 +3,7 @@
 //! Every product keeps its own columns, its own status and its own provenance: vectors of different spaces stand side by side in a
 //! row and are never mixed.
 
-use arrow::array::{ArrayRef, UInt32Array, UInt64Array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
 use arrow::compute::take;
 use geo_types::MultiPolygon;
 use terravec_io::vector::{Points, Regions};
@@ -403,7 +403,12 @@ impl Joined {
         let parts = self.parts.into_iter().map(|p| pick(p, &rows)).collect::<Result<_>>()?;
         let at = UInt32Array::from_iter_values(kept.iter().filter_map(|i| u32::try_from(*i).ok()));
         let of = |v: &[f64]| kept.iter().map(|i| v[*i]).collect::<Vec<f64>>();
-        let columns = |batch: &arrow::array::RecordBatch| -> Result<arrow::array::RecordBatch> {
+        let columns = |batch: &RecordBatch| -> Result<RecordBatch> {
+            // Arrow takes rows of columns, and there may be none.
+            if batch.num_columns() == 0 {
+                let options = RecordBatchOptions::new().with_row_count(Some(at.len()));
+                return Ok(RecordBatch::try_new_with_options(batch.schema(), Vec::new(), &options)?);
+            }
             Ok(arrow::compute::take_record_batch(batch, &at)?)
         };
         let places = match self.places {

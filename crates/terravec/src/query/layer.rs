@@ -37,17 +37,17 @@ impl Span {
 
 /// Tiles on one lattice.
 #[derive(Debug)]
-pub(crate) struct Layer<'a> {
-    pub(crate) dataset: &'a RasterDataset,
+pub(crate) struct Layer {
+    pub(crate) dataset: RasterDataset,
     /// The grid whose upper left pixel is (0, 0) of the lattice.
     pub(crate) anchor: Grid,
     /// (index into the dataset, place on the lattice).
     pub(crate) tiles: Vec<(usize, Span)>,
 }
 
-impl<'a> Layer<'a> {
+impl Layer {
     /// Sorts tiles into layers. Layers come in order of the number of tiles, most first.
-    pub(crate) fn group(dataset: &'a RasterDataset, tiles: &[usize]) -> Vec<Self> {
+    pub(crate) fn group(dataset: &RasterDataset, tiles: &[usize]) -> Vec<Self> {
         let mut layers: Vec<Self> = Vec::new();
         let mut order = tiles.to_vec();
         order.sort_by(|a, b| dataset.tiles()[*a].path.cmp(&dataset.tiles()[*b].path));
@@ -58,7 +58,11 @@ impl<'a> Layer<'a> {
             match layers.iter_mut().find_map(|l| Some((l.anchor.same_lattice(&tile.grid)?, l))) {
                 Some((offset, layer)) => layer.tiles.push((id, span(offset))),
                 None => {
-                    layers.push(Self { dataset, anchor: tile.grid.clone(), tiles: vec![(id, span((0, 0)))] });
+                    layers.push(Self {
+                        dataset: dataset.clone(),
+                        anchor: tile.grid.clone(),
+                        tiles: vec![(id, span((0, 0)))],
+                    });
                 }
             }
         }

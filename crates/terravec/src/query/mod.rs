@@ -9,5 +9,6 @@ pub(crate) mod pixels;
 pub mod reduce;
 pub mod resample;
 pub mod sample;
+pub mod stack;
 pub(crate) mod target;
 mod warp;

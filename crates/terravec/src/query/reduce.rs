@@ -66,8 +66,8 @@ pub struct Reduced {
 ///
 /// # Errors
 /// If a tile can't be read, or all polygons lie outside the dataset.
-pub fn reduce<'a>(
-    dataset: impl Into<Gridded<'a>>,
+pub fn reduce(
+    dataset: impl Into<Gridded>,
     regions: &Regions,
     all_touched: bool,
     request: &Request,
@@ -113,7 +113,7 @@ pub fn reduce<'a>(
         let plan = if regions.polygons[i].0.is_empty() {
             None
         } else {
-            match Extraction::plan(dataset, &request) {
+            match Extraction::plan(dataset.clone(), &request) {
                 Ok(plan) => Some(plan),
                 Err(Error::Outside { .. }) => None,
                 Err(e) => return Err(e),

@@ -14,6 +14,7 @@ use terravec_io::{Codes, Samples};
 use super::pixels::{Form, Pixels};
 use crate::dataset::RasterDataset;
 use crate::error::{Error, Result};
+use crate::interrupt::Watch;
 use crate::provenance::Provenance;
 use crate::time::{Interval, Years};
 use crate::vectors::Status;
@@ -77,6 +78,7 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
         Values::Vectors(vec![f32::NAN; rows * depth])
     };
     let mut used = Vec::new();
+    let watch = Watch::current();
     for (p, period) in periods.iter().enumerate() {
         let mut rounds = candidates(dataset, &points, *period)?;
         while !rounds.is_empty() {
@@ -94,6 +96,7 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
             let read: Vec<Result<Pixels>> = groups
                 .par_iter()
                 .map(|(tile, hits)| {
+                    watch.check()?;
                     let at: Vec<(usize, usize)> = hits.iter().map(|h| (h.col, h.row)).collect();
                     dataset.reader(*tile)?.read_points(&at, None, form)
                 })
@@ -129,6 +132,29 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
     let band_names =
         if codes { (0..depth).map(|i| format!("b{i}")).collect() } else { dataset.band_names()? };
     Ok(Sampled { points, periods, status, intervals, values, band_names, extra: Vec::new(), provenance })
+}
+
+/// A pixel of a tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The tile, an index into [`RasterDataset::tiles`].
+    pub tile: usize,
+    /// Its column.
+    pub col: usize,
+    /// Its row, north first.
+    pub row: usize,
+}
+
+/// The pixel that answers for each point in a period; of several tiles, the one asked first. `None` where no tile is.
+///
+/// # Errors
+/// If a tile's CRS can't be used.
+pub fn locate(dataset: &RasterDataset, points: &Points, period: Option<i32>) -> Result<Vec<Option<Place>>> {
+    let mut found = vec![None; points.lon.len()];
+    for (line, tiles) in candidates(dataset, points, period)? {
+        found[line] = tiles.last().map(|&(tile, col, row)| Place { tile, col, row });
+    }
+    Ok(found)
 }
 
 /// For every point that lies in some tile: its tiles with pixel (column, row), the best one last.

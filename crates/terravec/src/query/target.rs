@@ -20,6 +20,7 @@ pub(crate) fn bounds_of(area: &Area) -> Result<Option<LonLatBox>> {
     match area {
         Area::All => Ok(None),
         Area::Box(b) => Ok(Some(*b)),
+        Area::Grid(grid) => grid.lonlat_bbox().map(Some).map_err(Error::geo("the target grid")),
         Area::Regions { regions, .. } => {
             let mut points =
                 regions.polygons.iter().flat_map(|m| m.iter()).flat_map(|p| p.exterior().coords());
@@ -134,7 +135,7 @@ pub(super) fn check_size(grid: Grid) -> Result<Grid> {
 }
 
 /// How much of the area (or of the world) the tiles of a layer cover, in square degrees.
-fn share(layer: &Layer<'_>, area: Option<&LonLatBox>) -> f64 {
+fn share(layer: &Layer, area: Option<&LonLatBox>) -> f64 {
     let one = |b: &LonLatBox| {
         let (w, e) = area.map_or((b.west, b.east), |a| (b.west.max(a.west), b.east.min(a.east)));
         let (s, n) = area.map_or((b.south, b.north), |a| (b.south.max(a.south), b.north.min(a.north)));
@@ -143,7 +144,7 @@ fn share(layer: &Layer<'_>, area: Option<&LonLatBox>) -> f64 {
     layer.tiles.iter().map(|(id, _)| one(&layer.dataset.tiles()[*id].lonlat)).sum()
 }
 
-fn covered_box(layers: &[Layer<'_>], crs: &Crs) -> Result<BBox> {
+fn covered_box(layers: &[Layer], crs: &Crs) -> Result<BBox> {
     let mut out: Option<BBox> = None;
     for layer in layers {
         let b = layer.bounds();

@@ -35,7 +35,7 @@ const SPARSE: usize = 16;
 
 /// Makes the pixels of `target`.
 pub(crate) fn chunk(
-    layers: &[Layer<'_>],
+    layers: &[Layer],
     target: &Grid,
     recipe: Recipe<'_>,
     cache: &BlockCache,
@@ -142,7 +142,7 @@ fn footprints(corners: &[(f64, f64)], width: usize, height: usize) -> Vec<Option
 
 /// The smallest window on the layer's lattice that holds all of `at` plus `margin` pixels, cut to the layer's tiles.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn span_of(at: &[(f64, f64)], margin: i64, layer: &Layer<'_>) -> Option<Span> {
+fn span_of(at: &[(f64, f64)], margin: i64, layer: &Layer) -> Option<Span> {
     let extent = extent(layer)?;
     let (mut c0, mut r0, mut c1, mut r1) =
         (f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY);
@@ -161,7 +161,7 @@ fn span_of(at: &[(f64, f64)], margin: i64, layer: &Layer<'_>) -> Option<Span> {
 }
 
 #[allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, clippy::cast_possible_truncation)]
-fn extent(layer: &Layer<'_>) -> Option<Span> {
+fn extent(layer: &Layer) -> Option<Span> {
     let col = layer.tiles.iter().map(|t| t.1.col).min()?;
     let row = layer.tiles.iter().map(|t| t.1.row).min()?;
     let right = layer.tiles.iter().map(|t| t.1.col + t.1.width as i64).max()?;
@@ -176,7 +176,7 @@ fn shift(at: &[(f64, f64)], span: Span) -> Vec<(f64, f64)> {
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 fn nearest(
-    layer: &Layer<'_>,
+    layer: &Layer,
     at: &[(f64, f64)],
     recipe: Recipe<'_>,
     out: &mut Pixels,
@@ -228,7 +228,7 @@ fn nearest(
 /// Adds a layer to the running sums, reading its part of the source piece by piece.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 fn average(
-    layer: &Layer<'_>,
+    layer: &Layer,
     footprints: &[Option<Footprint>],
     recipe: Recipe<'_>,
     acc: &mut Accumulator,

@@ -20,12 +20,7 @@ const BLOCK: usize = 256;
 /// From this many bands on, all bands of a block lie together in the file.
 const TILE_INTERLEAVE_FROM: usize = 2;
 
-pub(super) fn write(
-    plan: &Extraction<'_>,
-    period: usize,
-    path: &Path,
-    progress: Progress<'_>,
-) -> Result<u64> {
+pub(super) fn write(plan: &Extraction, period: usize, path: &Path, progress: Progress<'_>) -> Result<u64> {
     let dtype = match plan.kind {
         Kind::Vectors => DType::F32,
         Kind::Codes(dtype, _) => dtype,

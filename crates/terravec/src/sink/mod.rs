@@ -43,7 +43,7 @@ pub fn check_absent(path: &Path, force: bool) -> Result<()> {
 ///
 /// # Errors
 /// If the extension is unknown, the output exists and `force` is not given, or reading or writing fails.
-pub fn write(plan: &Extraction<'_>, path: &Path, force: bool, progress: Progress<'_>) -> Result<Written> {
+pub fn write(plan: &Extraction, path: &Path, force: bool, progress: Progress<'_>) -> Result<Written> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
     match extension.as_str() {
         "tif" | "tiff" => per_period(plan, path, force, |p, file| cog::write(plan, p, file, progress)),
@@ -65,7 +65,7 @@ pub fn write(plan: &Extraction<'_>, path: &Path, force: bool, progress: Progress
 
 /// One file per period.
 fn per_period(
-    plan: &Extraction<'_>,
+    plan: &Extraction,
     path: &Path,
     force: bool,
     one: impl Fn(usize, &Path) -> Result<u64>,
@@ -89,7 +89,7 @@ fn per_period(
 }
 
 /// The numbers of a chunk as they go into a file, and how many of its pixels have a vector.
-fn numbers(plan: &Extraction<'_>, period: usize, window: Window) -> Result<(Codes, u64)> {
+fn numbers(plan: &Extraction, period: usize, window: Window) -> Result<(Codes, u64)> {
     let pixels = plan.read(period, window)?;
     let valid = vectors::valid(pixels.status()).count();
     if valid < pixels.status().len() && !plan.tells_missing() {
@@ -111,6 +111,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(format!("{stem}{suffix}.{extension}"))
 }
 
-fn total(plan: &Extraction<'_>) -> u64 {
+fn total(plan: &Extraction) -> u64 {
     (plan.grid.width * plan.grid.height * plan.periods.len()) as u64
 }

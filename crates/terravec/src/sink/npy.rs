@@ -12,12 +12,7 @@ use crate::error::{Error, Result};
 use crate::query::extract::Extraction;
 use crate::query::pixels::Kind;
 
-pub(super) fn write(
-    plan: &Extraction<'_>,
-    path: &Path,
-    force: bool,
-    progress: Progress<'_>,
-) -> Result<Written> {
+pub(super) fn write(plan: &Extraction, path: &Path, force: bool, progress: Progress<'_>) -> Result<Written> {
     let sidecar = path.with_extension("json");
     check_absent(&sidecar, force)?;
     let dtype = match plan.kind {

@@ -17,12 +17,7 @@ use crate::vectors::{Vectors, valid as with_vector};
 /// More pixels than this in one picture are refused.
 const MAX_PIXELS: usize = 1 << 28;
 
-pub(super) fn write(
-    plan: &Extraction<'_>,
-    period: usize,
-    path: &Path,
-    progress: Progress<'_>,
-) -> Result<u64> {
+pub(super) fn write(plan: &Extraction, period: usize, path: &Path, progress: Progress<'_>) -> Result<u64> {
     if let Kind::Codes(..) = plan.kind {
         return Err(Error::query("a picture needs values, not codes", "leave --codes out, or write a .tif"));
     }

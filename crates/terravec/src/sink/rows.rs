@@ -14,7 +14,7 @@ use crate::table::{self, PixelRows};
 use crate::time::Interval;
 use crate::vectors;
 
-pub(super) fn write(plan: &Extraction<'_>, path: &Path, progress: Progress<'_>) -> Result<Written> {
+pub(super) fn write(plan: &Extraction, path: &Path, progress: Progress<'_>) -> Result<Written> {
     let to_lonlat = Transform::new(&plan.grid.crs, &Crs::wgs84()).map_err(Error::geo("to lon/lat"))?;
     let chunks = plan.chunks(1);
     let all = chunks.len() * plan.periods.len();
@@ -37,7 +37,7 @@ pub(super) fn write(plan: &Extraction<'_>, path: &Path, progress: Progress<'_>) 
 
 #[allow(clippy::cast_precision_loss)]
 fn chunk(
-    plan: &Extraction<'_>,
+    plan: &Extraction,
     period: usize,
     window: Window,
     to_lonlat: &Transform,

@@ -74,7 +74,7 @@ impl Placer {
         let mut placer =
             Self { kind, columns, names, encoding: None, frame: Frame::Degrees, notes: Vec::new() };
         if let PlaceColumns::Geometry(column) = places {
-            let found = guarded(|| footer::describe(file.0.arrow.metadata(), file.schema(), column));
+            let found = guarded(|| footer::describe(Some(file.0.arrow.metadata()), file.schema(), column));
             let known = file.geometry().filter(|g| g.column == column);
             let reference = match (known, found) {
                 (Some(g), found) => {

@@ -1,0 +1,57 @@
+"""Earth embeddings: sample, extract and convert any product, right by construction.
+
+>>> import terravec as tv
+>>> ds = tv.open("alphaearth=/data/aef")                       # doctest: +SKIP
+>>> ds.sample([(-88.77, 44.29)], year=2024).to_pandas()        # doctest: +SKIP
+>>> ds.extract(bbox=(-88.8, 44.2, -88.7, 44.3)).to_xarray()    # doctest: +SKIP
+
+Coordinates are (longitude, latitude) in degrees, arrays (band, y, x), rows north first.
+"""
+
+from ._catalog import Product, Products, product, products
+from ._dataset import Dataset, open
+from ._errors import (
+    CatalogError,
+    InputError,
+    MissingExtraError,
+    OutputError,
+    OutsideError,
+    QueryError,
+    SourceError,
+    TerravecError,
+    TerravecWarning,
+)
+from ._join import download, join
+from ._native import __version__
+from ._raster import Grid, Raster
+from ._table import Table
+
+__all__ = [
+    "CatalogError",
+    "Dataset",
+    "Grid",
+    "InputError",
+    "MissingExtraError",
+    "OutputError",
+    "OutsideError",
+    "Product",
+    "Products",
+    "QueryError",
+    "Raster",
+    "SourceError",
+    "Table",
+    "TerravecError",
+    "TerravecWarning",
+    "__version__",
+    "download",
+    "join",
+    "open",
+    "product",
+    "products",
+]
+
+# As users import them, in tracebacks too.
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__
+del _name
