@@ -61,6 +61,7 @@ bench: $(BENCH_VENV)/.installed release
 	$(if $(filter no,$(TORCHGEO)),,$(BENCH_VENV)/bin/pip install --quiet -r bench/requirements-torchgeo.txt)
 	cargo build --release -p terravec --examples
 	$(BENCH_VENV)/bin/python bench/run.py --bin-dir $(TARGET)/release
+	$(BENCH_VENV)/bin/python bench/tables.py --bin-dir $(TARGET)/release
 	cargo build --release -p terravec-location --examples
 	$(BENCH_VENV)/bin/python bench/location.py --bin-dir $(TARGET)/release
 
