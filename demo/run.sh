@@ -39,6 +39,16 @@ step "A field's own mean vector (decoded, averaged, back to unit length)"
 run extract alphaearth=testdata/alphaearth/wisconsin --region testdata/regions/wisconsin_field.geojson \
     --year 2024 --reduce mean -o "$OUT/field.parquet"
 
+step "A table of patches opens the same way (real Clay vectors): the patch that contains a place"
+run sample clay-v0=testdata/patch/clay_v0_03WVN_60.gpq --points=-166.15,65.72
+
+step "Its rows in a box, as GeoParquet for tables of embeddings"
+run extract clay-v0=testdata/patch/clay_v0_03WVN_60.gpq --bbox -166.5,65.6,-165.5,65.75 -o "$OUT/patches.parquet"
+
+step "Several products at the same labelled points, each in columns of its own"
+run sample alphaearth=testdata/alphaearth/labelled spherical-harmonics \
+    --points testdata/alphaearth/labelled/labelled_points.parquet -o "$OUT/joined.parquet"
+
 step "Written"
 for file in "$OUT"/*; do
     printf '%8d bytes  %s\n' "$(wc -c <"$file")" "$PWD/$file"
