@@ -225,7 +225,9 @@ def same_but_metadata(a, b):
 def test_reductions_and_files_are_those_of_the_command(terravec, tmp_path, wisconsin):
     terravec("extract", WISCONSIN, "--region", FIELD, "--reduce", "median", "-o", tmp_path / "cli.parquet")
     table = wisconsin.reduce(FIELD, "median")
-    assert same_but_metadata(table.to_pyarrow(), pq.read_table(tmp_path / "cli.parquet"))
+    # Files of polygons have a column of their boxes besides.
+    written = pq.read_table(tmp_path / "cli.parquet").drop_columns("bbox")
+    assert same_but_metadata(table.to_pyarrow(), written)
     table.write(tmp_path / "py.parquet")
     assert (tmp_path / "py.parquet").read_bytes() == (tmp_path / "cli.parquet").read_bytes()
     for name in ("w.tif", "w.npy", "w.parquet", "w.png"):
