@@ -138,7 +138,8 @@ pub fn sampled(s: Sampled) -> Result<RecordBatch> {
     let geometry = BinaryArray::from_iter(points.flat_map(|(x, y)| {
         std::iter::repeat_n((x.is_finite() && y.is_finite()).then(|| wkb::point(*x, *y)), periods)
     }));
-    let mut columns = callers(&s.points.columns, s.points.lon.len(), periods, &OURS)?;
+    let ours: Vec<&str> = OURS.into_iter().chain(s.extra.iter().map(|(name, _)| name.as_str())).collect();
+    let mut columns = callers(&s.points.columns, s.points.lon.len(), periods, &ours)?;
     columns.push(column("lon", each(&s.points.lon)));
     columns.push(column("lat", each(&s.points.lat)));
     columns.push(statuses(&s.status));

@@ -98,8 +98,9 @@ pub(crate) fn find_without_footer(
     let typed = (0..schema.fields().len()).find(|i| is_typed(metadata, schema, *i));
     let named = || {
         NAMES.iter().find_map(|n| {
-            let (i, field) = schema.fields().find(n)?;
-            (!field.data_type().is_numeric()).then_some(i)
+            let fields = schema.fields();
+            let i = fields.iter().position(|field| field.name().eq_ignore_ascii_case(n))?;
+            (!fields[i].data_type().is_numeric()).then_some(i)
         })
     };
     typed.or_else(named).map(|column| undescribed(metadata, schema, column)).transpose()

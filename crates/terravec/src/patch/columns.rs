@@ -78,7 +78,14 @@ impl Columns {
                 return Err(lacks("places", "rename them `geometry`, or `lon` and `lat`".into()));
             }
         };
+        // Of a table that nobody described, a name alone makes no time: `timestamp` may count seconds.
+        let is_time = |c: &usize| match schema.field(*c).data_type() {
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => true,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => true,
+            t => t.is_integer() && names[*c].eq_ignore_ascii_case("year"),
+        };
         let (time, id) = (first(&spec.time, &TIMES), first(&spec.id, &IDS));
+        let time = time.filter(|c| product.table.is_some() || is_time(c));
         let taken = [geometry, lon, lat, boxes, time, id];
         let vector = match first(&spec.vector, &VECTORS) {
             Some(column) => VectorColumns::One(column),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type};
 use terravec_io::table::Bound;
 
 use crate::time::parse_time;
@@ -76,7 +76,7 @@ impl Condition {
 
     /// Whether a text meets it; compared as numbers where both are.
     pub(crate) fn meets(&self, text: &str) -> bool {
-        let numbers = text.parse::<f64>().ok().zip(self.value.parse::<f64>().ok());
+        let numbers = number(text).zip(number(&self.value));
         self.holds(numbers.map_or_else(|| Some(text.cmp(&self.value)), |(a, b)| a.partial_cmp(&b)))
     }
 
@@ -94,10 +94,11 @@ impl Condition {
                     self.value.to_ascii_lowercase().parse().map_err(|_| cannot("true or false"))?;
                 column.as_boolean().iter().map(|v| self.holds(v.map(|v| v.cmp(&wanted)))).collect()
             }
-            t if t.is_integer() && self.value.parse::<i64>().is_ok() => {
-                let wanted: i64 = self.value.parse().map_err(|_| cannot("whole numbers"))?;
-                to(&DataType::Int64)?
-                    .as_primitive::<Int64Type>()
+            t if t.is_integer() && self.value.parse::<i128>().is_ok() => {
+                let wanted: i128 = self.value.parse().map_err(|_| cannot("whole numbers"))?;
+                // Wide enough for uint64.
+                to(&DataType::Decimal128(20, 0))?
+                    .as_primitive::<Decimal128Type>()
                     .iter()
                     .map(|v| self.holds(v.map(|v| v.cmp(&wanted))))
                     .collect()
@@ -128,13 +129,14 @@ impl Condition {
     /// Whether some value from `least` to `greatest` may meet it.
     pub(crate) fn possible(&self, least: &Bound, greatest: &Bound) -> bool {
         let order = |bound: &Bound| match bound {
-            Bound::Int(v) => self.value.parse::<f64>().ok().and_then(|w| {
+            Bound::Int(v) => match self.value.parse::<i128>() {
+                Ok(w) => Some(i128::from(*v).cmp(&w)),
                 #[allow(clippy::cast_precision_loss)]
-                (*v as f64).partial_cmp(&w)
-            }),
+                Err(_) => self.value.parse::<f64>().ok().and_then(|w| (*v as f64).partial_cmp(&w)),
+            },
             Bound::Time(us) => parse_time(&self.value).map(|w| us.cmp(&w.start_ms.saturating_mul(1000))),
             // Texts that are numbers are compared as such, which the order of texts says nothing about.
-            Bound::Text(v) if self.value.parse::<f64>().is_err() => Some(v.as_str().cmp(&self.value)),
+            Bound::Text(v) if number(&self.value).is_none() => Some(v.as_str().cmp(&self.value)),
             Bound::Text(_) => None,
         };
         let (Some(low), Some(high)) = (order(least), order(greatest)) else { return true };
@@ -149,6 +151,12 @@ impl Condition {
     }
 }
 
+/// A text that is a number beyond doubt: `9e1` may be a name, and of twenty digits some would be lost.
+fn number(text: &str) -> Option<f64> {
+    let plain = text.len() <= 15 && text.bytes().all(|b| b.is_ascii_digit() || b"+-.".contains(&b));
+    plain.then(|| text.parse().ok())?
+}
+
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = OPS.iter().rev().find(|(_, op)| *op == self.op).map_or("=", |(sign, _)| *sign);
@@ -159,7 +167,7 @@ impl fmt::Display for Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Date32Array, Float32Array, Int64Array, StringArray};
+    use arrow::array::{Date32Array, Float32Array, Int64Array, StringArray, UInt64Array};
     use std::sync::Arc;
 
     fn select(text: &str, column: &ArrayRef) -> Vec<bool> {
@@ -176,6 +184,11 @@ mod tests {
         assert_eq!(select(&format!("id={}", i64::MAX), &big), [true, false]);
         let text: ArrayRef = Arc::new(StringArray::from(vec![Some("a=b"), Some("c"), None]));
         assert_eq!(select("name='a=b'", &text), [true, false, false]);
+        let huge: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX, 5]));
+        assert_eq!(select("id>9", &huge), [true, false]);
+        let names: ArrayRef = Arc::new(StringArray::from(vec!["9e1", "90", "090"]));
+        assert_eq!(select("geohash=90", &names), [false, true, true]);
+        assert_eq!(select("geohash=9e1", &names), [true, false, false]);
         let days: ArrayRef = Arc::new(Date32Array::from(vec![19_000, 19_100]));
         assert_eq!(select("date>=2022-04-01", &days), [false, true]);
     }
@@ -200,6 +213,7 @@ mod tests {
                 && !possible("x<1", 1, 9)
                 && possible("x<=1", 1, 9)
         );
+        assert!(possible("x<9007199254740993", (1 << 53), i64::MAX), "beyond the whole numbers of float64");
         assert!(!possible("x>9", 1, 9) && possible("x!=5", 5, 5));
         let text = |c: &str, a: &str, b: &str| {
             Condition::parse(c).unwrap().possible(&Bound::Text(a.into()), &Bound::Text(b.into()))

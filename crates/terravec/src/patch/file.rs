@@ -203,6 +203,14 @@ impl OpenFile {
         }
     }
 
+    /// What is said of a row that has a fault.
+    pub(crate) fn bad_row(&self, number: u64, what: &str) -> Error {
+        Error::open(
+            format!("{}: row {}: {what}", self.location, number + 1),
+            "correct the file, or leave such rows out with --skip-bad (they are counted)",
+        )
+    }
+
     /// Rows of a group as numbers of rows of the file.
     pub(crate) fn group_rows(&self, group: usize) -> std::ops::Range<u64> {
         match &self.table {

@@ -18,9 +18,9 @@ use terravec_io::vector::Points;
 use terravec_io::{DType, Samples};
 
 use super::geodesy::{at_least, at_least_to_box, distance};
-use super::rows::{Chunk, Memory, Patches, Reading};
+use super::rows::{Chunk, Memory, NO_PLACE, NO_TIME, OnBad, Patches, Reading};
 use super::scan::{Part, PatchQuery, spans};
-use super::{PatchDataset, Tally};
+use super::{PatchDataset, TURNS, Tally};
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 use crate::query::sample::{Sampled, Values};
@@ -99,6 +99,9 @@ impl Hit {
     }
 }
 
+/// Rows that can't be placed or dated, by file and number, and their fault.
+type Lost = BTreeMap<(usize, u64), &'static str>;
+
 /// Points sorted by latitude, so that those in a box are found fast.
 struct Places<'a> {
     points: &'a Points,
@@ -124,7 +127,7 @@ impl<'a> Places<'a> {
         let to = self.by_lat.partition_point(|i| lat(i) <= b.max_y).max(from);
         self.by_lat[from..to].iter().copied().filter(move |i| {
             let lon = self.points.lon[*i];
-            [0.0, 360.0, -360.0].iter().any(|turn| lon + turn >= b.min_x && lon + turn <= b.max_x)
+            TURNS.iter().any(|turn| lon + turn >= b.min_x && lon + turn <= b.max_x)
         })
     }
 }
@@ -149,19 +152,20 @@ impl PatchDataset {
             Near::Nearest { count, .. } => count.max(1),
         };
         let places = Places::new(&points);
+        let mut lost = Lost::new();
         let mut slots: Vec<Option<Hit>> = vec![None; points.lon.len() * periods.len() * ranks];
         for (p, period) in periods.iter().enumerate() {
             let one =
                 PatchQuery { years: period.map_or(Years::All, |y| Years::List(vec![y])), ..query.clone() };
             let times = spans(&one);
             let hits = match near {
-                Near::Containing => self.containing(&places, &one, times.as_deref())?,
+                Near::Containing => self.containing(&places, &one, times.as_deref(), &mut lost)?,
                 Near::Nearest { count, within } => self.nearest(
                     &places,
                     &one,
                     times.as_deref(),
-                    count.max(1),
-                    within.unwrap_or(f64::INFINITY),
+                    (count.max(1), within.unwrap_or(f64::INFINITY)),
+                    &mut lost,
                 )?,
             };
             for (point, hits) in hits.into_iter().enumerate() {
@@ -171,6 +175,9 @@ impl PatchDataset {
             }
         }
         let mut memory = Memory::default();
+        for fault in lost.values() {
+            *memory.tally.skipped.entry((*fault).to_owned()).or_default() += 1;
+        }
         let found = self.fetch(&slots, query, &mut memory)?;
         let rows = slots.len();
         let period_of = |row: usize| periods[row / ranks % periods.len()];
@@ -241,6 +248,7 @@ impl PatchDataset {
         places: &Places<'_>,
         query: &PatchQuery,
         times: Option<&[Interval]>,
+        lost: &mut Lost,
     ) -> Result<Vec<Vec<Hit>>> {
         let footprint = self.footprint();
         // Boxes of centres miss what their footprints reach.
@@ -252,13 +260,15 @@ impl PatchDataset {
         };
         let near = |b: &BBox| places.inside(reach(b)).next().is_some();
         let watch = Watch::current();
-        let found: Vec<Result<Vec<(usize, Hit)>>> = (0..self.files.len())
+        let found: Vec<Result<(Vec<(usize, Hit)>, Lost)>> = (0..self.files.len())
             .into_par_iter()
             .map(|file| {
                 watch.check()?;
-                let Some(part) = self.part(file, query, times, near)? else { return Ok(Vec::new()) };
-                let mut hits = Vec::new();
-                self.look(&part, part.groups.clone(), query, times, |rows, block, starts| {
+                let Some(part) = self.part(file, query, times, near)? else {
+                    return Ok(Default::default());
+                };
+                let (mut hits, mut lost) = (Vec::new(), Lost::new());
+                self.look(&part, part.groups.clone(), query, times, &mut lost, |rows, block, starts| {
                     for (at, number) in rows {
                         let b = block.boxes[*at];
                         let is_point = b.min_x == b.max_x && b.min_y == b.max_y;
@@ -278,9 +288,7 @@ impl PatchDataset {
                             let (lon, lat) = places.at(point);
                             let inside = is_point || {
                                 let shape = shape.get_or_insert_with(|| polygons(block, *at));
-                                [0.0, 360.0, -360.0]
-                                    .iter()
-                                    .any(|turn| rasterize::contains(shape, lon + turn, lat))
+                                TURNS.iter().any(|turn| rasterize::contains(shape, lon + turn, lat))
                             };
                             if inside {
                                 let metres = distance((lon, lat), centre);
@@ -293,12 +301,14 @@ impl PatchDataset {
                     }
                     Ok(())
                 })?;
-                Ok(hits)
+                Ok((hits, lost))
             })
             .collect();
         let mut best: Vec<Vec<Hit>> = vec![Vec::new(); places.points.lon.len()];
-        for hits in found {
-            for (point, hit) in hits? {
+        for found in found {
+            let (hits, unread) = found?;
+            lost.extend(unread);
+            for (point, hit) in hits {
                 match best[point].first_mut() {
                     Some(old) if hit.order(old).is_lt() => *old = hit,
                     Some(_) => {}
@@ -315,8 +325,8 @@ impl PatchDataset {
         places: &Places<'_>,
         query: &PatchQuery,
         times: Option<&[Interval]>,
-        count: usize,
-        within: f64,
+        (count, within): (usize, f64),
+        lost: &mut Lost,
     ) -> Result<Vec<Vec<Hit>>> {
         let once = self.product.table.as_ref().is_some_and(|t| t.duplicates.is_some());
         let bound = |b: Option<&BBox>, point: usize| b.map_or(0.0, |b| at_least_to_box(places.at(point), b));
@@ -347,24 +357,24 @@ impl PatchDataset {
                 continue;
             }
             let part = &parts[p];
-            self.look(part, vec![group], query, times, |rows, block, starts| {
+            self.look(part, vec![group], query, times, lost, |rows, block, starts| {
+                let mut rows = rows.to_vec();
+                rows.sort_by(|a, b| block.lat[a.0].total_cmp(&block.lat[b.0]));
                 best.par_iter_mut().enumerate().filter(|(i, _)| wanting[*i]).for_each(|(point, hits)| {
-                    for (at, number) in rows {
+                    let place = places.at(point);
+                    // Whether something nearer may come beyond this row, further north or south.
+                    let mut consider = |(at, number): &(usize, u64)| {
                         let centre = (block.lon[*at], block.lat[*at]);
-                        if at_least(places.at(point), centre) > farthest(hits) {
-                            continue;
+                        if at_least(place, centre) <= farthest(hits) {
+                            let metres = distance(place, centre);
+                            let hit =
+                                Hit { file: part.file, row: *number, metres, start_ms: starts[*at], centre };
+                            insert(hits, hit, (count, within), once);
                         }
-                        let metres = distance(places.at(point), centre);
-                        let hit =
-                            Hit { file: part.file, row: *number, metres, start_ms: starts[*at], centre };
-                        let same = |h: &Hit| once && h.start_ms == hit.start_ms && close(h.centre, centre);
-                        if metres > within || hits.iter().any(same) {
-                            continue;
-                        }
-                        let place = hits.partition_point(|h| h.order(&hit).is_lt());
-                        hits.insert(place, hit);
-                        hits.truncate(count);
-                    }
+                        at_least(place, (place.0, centre.1)) <= farthest(hits)
+                    };
+                    let (south, north) = rows.split_at(rows.partition_point(|r| block.lat[r.0] < place.1));
+                    let _ = north.iter().all(&mut consider) | south.iter().rev().all(&mut consider);
                 });
                 Ok(())
             })?;
@@ -373,13 +383,14 @@ impl PatchDataset {
     }
 
     /// Reads the places of some groups, and hands `visit` the rows that the query leaves (place in the batch, number in the
-    /// file) and when they start.
+    /// file) and when they start. Rows that can't be placed or dated are put into `lost`, or fail.
     fn look(
         &self,
         part: &Part,
         groups: Vec<usize>,
         query: &PatchQuery,
         times: Option<&[Interval]>,
+        lost: &mut Lost,
         mut visit: impl FnMut(&[(usize, u64)], &PlaceBlock, &[i64]) -> Result<()>,
     ) -> Result<()> {
         let open = &part.open;
@@ -396,16 +407,25 @@ impl PatchDataset {
             let keep = self.matches(open, part.file, query, None, times, &batch)?;
             let block = open.placer.places(&batch)?;
             let time = open.columns.time.and_then(|c| batch.column_by_name(open.schema.field(c).name()));
-            let intervals =
+            let times =
                 super::time::of_rows(&self.product, self.files[part.file].interval, time, batch.num_rows())
                     .map_err(|what| {
                     Error::query(format!("{}: {what}", open.location), "correct the column of time")
                 })?;
+            let unplaced = block.problems.iter().map(|(row, what)| (*row, what, NO_PLACE));
+            let undated = times.problems.iter().map(|(row, what)| (*row, what, NO_TIME));
+            for (row, what, fault) in unplaced.chain(undated).filter(|(row, ..)| keep[*row]) {
+                if query.on_bad == OnBad::Fail {
+                    return Err(open.bad_row(numbers[row], what));
+                }
+                lost.entry((part.file, numbers[row])).or_insert(fault);
+            }
             let rows: Vec<(usize, u64)> = (0..batch.num_rows())
-                .filter(|i| keep[*i] && block.lon[*i].is_finite())
+                .filter(|i| keep[*i] && block.lon[*i].is_finite() && !times.problems.contains_key(i))
                 .map(|i| (i, numbers[i]))
                 .collect();
-            let starts: Vec<i64> = intervals.iter().map(|t| t.map_or(i64::MIN, |t| t.start_ms)).collect();
+            let starts: Vec<i64> =
+                times.intervals.iter().map(|t| t.map_or(i64::MIN, |t| t.start_ms)).collect();
             visit(&rows, &block, &starts)?;
         }
         Ok(())
@@ -479,13 +499,29 @@ struct Found {
     rows: HashMap<(usize, u64), (usize, usize)>,
 }
 
+/// Puts a hit among the nearest; of those that are one where files overlap, the first file's stays.
+fn insert(hits: &mut Vec<Hit>, hit: Hit, (count, within): (usize, f64), once: bool) {
+    if hit.metres > within {
+        return;
+    }
+    let same = |h: &Hit| once && h.start_ms == hit.start_ms && close(h.centre, hit.centre);
+    if let Some(at) = hits.iter().position(same) {
+        if (hits[at].file, hits[at].row) <= (hit.file, hit.row) {
+            return;
+        }
+        hits.remove(at);
+    }
+    hits.insert(hits.partition_point(|h| h.order(&hit).is_lt()), hit);
+    hits.truncate(count);
+}
+
 /// Whether two centres are one, where files overlap.
 fn close(a: (f64, f64), b: (f64, f64)) -> bool {
     (a.0 - b.0).abs() < 1.5e-7 && (a.1 - b.1).abs() < 1.5e-7
 }
 
 fn polygons(block: &PlaceBlock, row: usize) -> MultiPolygon<f64> {
-    match block.geometry(row) {
+    match block.turned(row, 0.0) {
         Some(Geometry::Polygon(p)) => MultiPolygon(vec![p]),
         Some(Geometry::MultiPolygon(m)) => m,
         _ => MultiPolygon(Vec::new()),

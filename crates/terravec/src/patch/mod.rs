@@ -29,6 +29,7 @@ pub use rows::{OnBad, Patches, Tally};
 pub use scan::{PatchQuery, Scan};
 pub use summary::{PatchFileSummary, PatchSummary};
 pub use write::WrittenRows;
+pub(crate) use write::align;
 
 use crate::catalog::{Descriptor, IntervalRule, Variant};
 use crate::codec::check_table;
@@ -137,12 +138,22 @@ impl PatchDataset {
 
     /// The smallest box over all files, degrees.
     fn bounds(&self) -> Option<BBox> {
-        let one = |f: &PatchFile| f.bounds.or_else(|| f.open(&self.product, &self.root).ok()?.bounds());
-        self.files.iter().map(one).reduce(|a, b| Some(a?.union(&b?))).flatten()
+        let open = |f: &PatchFile| f.open(&self.product, &self.root).ok();
+        let one = |f: &PatchFile| f.bounds.or_else(|| open(f)?.bounds());
+        let empty = |f: &&PatchFile| f.bounds.is_none() && open(f).is_some_and(|o| o.rows() == Some(0));
+        self.files.iter().filter(|f| !empty(f)).map(one).reduce(|a, b| Some(a?.union(&b?))).flatten()
     }
 }
 
+/// Turns of the globe by which boxes are compared: one across the antimeridian reaches over ±180.
+const TURNS: [f64; 3] = [0.0, 360.0, -360.0];
+
 /// Whether a box of rows touches an area.
 fn touches(bounds: &BBox, area: &LonLatBox) -> bool {
-    area.split().iter().any(|part| part.intersects(bounds))
+    area.split().iter().any(|part| {
+        TURNS.iter().any(|turn| {
+            let (min_x, max_x) = (bounds.min_x + turn, bounds.max_x + turn);
+            part.intersects(&BBox { min_x, max_x, ..*bounds })
+        })
+    })
 }

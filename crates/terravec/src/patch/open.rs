@@ -6,7 +6,7 @@ use terravec_io::DType;
 use terravec_io::source::{self, Location};
 
 use super::columns::{Columns, VectorColumns};
-use super::file::{OpenFile, Table, is_table};
+use super::file::{OpenFile, Table, is_table, is_text};
 use super::{PatchDataset, PatchFile, manifest};
 use crate::catalog::{Catalog, Descriptor, Form, Variant};
 use crate::error::{Error, Result};
@@ -21,9 +21,10 @@ impl PatchDataset {
         product: Option<(Arc<Descriptor>, Option<Variant>)>,
         catalog: &Catalog,
     ) -> Result<Self> {
+        let mut notes = Vec::new();
         let listed = match product.as_ref().and_then(|(p, _)| manifest::find(p, &root)) {
             Some(manifest) => manifest::read(&manifest)?,
-            None => paths(&root)?
+            None => paths(&root, &mut notes)?
                 .into_iter()
                 .map(|path| manifest::Entry { path, rows: None, bounds: None })
                 .collect(),
@@ -34,7 +35,6 @@ impl PatchDataset {
                 "open a folder of .parquet or .csv files, or name the file",
             ));
         };
-        let mut notes = Vec::new();
         let (product, variant) = match product {
             Some(known) => known,
             None => {
@@ -66,11 +66,20 @@ impl PatchDataset {
 }
 
 /// The tables of a folder, or the file itself.
-fn paths(root: &Location) -> Result<Vec<String>> {
+fn paths(root: &Location, notes: &mut Vec<String>) -> Result<Vec<String>> {
     if root.path().is_some_and(std::path::Path::is_dir) {
         let hidden = |path: &str| path.split('/').any(|part| part.starts_with(['.', '_']));
         let entries = source::list(root)?.into_iter().map(|e| e.path);
-        return Ok(entries.filter(|p| is_table(p) && !hidden(p)).collect());
+        let tables = entries.filter(|p| is_table(p) && !hidden(p));
+        let (texts, parquet): (Vec<_>, Vec<_>) = tables.partition(|p| is_text(p));
+        if parquet.is_empty() {
+            return Ok(texts);
+        }
+        if let Some(first) = texts.first() {
+            // A README.txt is no table.
+            notes.push(format!("text beside Parquet files is not read: {first}, {} in all", texts.len()));
+        }
+        return Ok(parquet);
     }
     if root.is_remote() && !is_table(root.file_name()) {
         return Err(source::SourceError::NotListable { url: root.to_string() }.into());

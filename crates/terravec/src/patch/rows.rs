@@ -96,6 +96,18 @@ impl Patches {
     pub fn rows(&self) -> usize {
         self.status.len()
     }
+
+    /// Makes room for vectors of `dimension` numbers, where no row has one and their length was not known.
+    pub(super) fn lengthen(&mut self, dimension: usize) {
+        if self.dimension == 0 {
+            let len = self.rows() * dimension;
+            self.dimension = dimension;
+            self.values = match &self.values {
+                Values::Vectors(_) => Values::Vectors(vec![f32::NAN; len]),
+                Values::Codes(c) => Values::Codes(Samples::filled(c.dtype(), len, 0.0)),
+            };
+        }
+    }
 }
 
 /// What a scan remembers between batches.
@@ -109,6 +121,10 @@ pub(crate) struct Memory {
     /// Type of the codes, once known.
     pub(crate) dtype: Option<DType>,
 }
+
+/// Faults of rows.
+pub(crate) const NO_PLACE: &str = "a place that is none on Earth or can't be read";
+pub(crate) const NO_TIME: &str = "a time that can't be read";
 
 /// Centres that agree to this many degrees are one, where a product's files overlap.
 const SAME_CENTRE: f64 = 1e-7;
@@ -137,12 +153,7 @@ impl PatchDataset {
     pub(crate) fn decode(&self, chunk: Chunk<'_>, reading: Reading, memory: &mut Memory) -> Result<Patches> {
         let Chunk { file, interval, columns, numbers, batch } = chunk;
         let at = |c: usize| columns.iter().position(|x| *x == c);
-        let bad = |row: usize, what: &str| {
-            Error::open(
-                format!("{}: row {}: {what}", file.location, numbers.get(row).map_or(row as u64, |n| *n) + 1),
-                "correct the file, or leave such rows out with --skip-bad (they are counted)",
-            )
-        };
+        let bad = |row: usize, what: &str| file.bad_row(numbers.get(row).map_or(row as u64, |n| *n), what);
         let places = file.placer.places(&batch)?;
         let own: Vec<usize> =
             file.columns.own(file.schema.fields().len()).into_iter().filter_map(at).collect();
@@ -192,8 +203,17 @@ impl PatchDataset {
             if reading.on_bad == OnBad::Fail {
                 return Err(bad(*row, what));
             }
-            faults.entry(*row).or_insert_with(|| "a place that is none on Earth or can't be read".to_owned());
+            faults.entry(*row).or_insert_with(|| NO_PLACE.to_owned());
         }
+        let times = super::time::of_rows(&self.product, interval, time.as_ref(), rows)
+            .map_err(|what| bad(0, &format!("its column of time: {what}")))?;
+        for (row, what) in &times.problems {
+            if reading.on_bad == OnBad::Fail {
+                return Err(bad(*row, what));
+            }
+            faults.entry(*row).or_insert_with(|| NO_TIME.to_owned());
+        }
+        let intervals = times.intervals;
         let mut keep = vec![true; rows];
         for (row, fault) in faults {
             keep[row] = false;
@@ -209,8 +229,6 @@ impl PatchDataset {
                 }
             }
         }
-        let intervals = super::time::of_rows(&self.product, interval, time.as_ref(), rows)
-            .map_err(|what| bad(0, &format!("its column of time: {what}")))?;
         let kept: Vec<usize> = (0..keep.len()).filter(|i| keep[*i]).collect();
         let status: Vec<Status> = kept
             .iter()

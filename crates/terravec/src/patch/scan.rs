@@ -1,6 +1,6 @@
 //! `scan`: the rows of a patch product that a question asks for, streamed in bounded memory.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use terravec_geo::{BBox, LonLatBox, polygon};
 
 use super::file::{Batches, OpenFile, Table};
 use super::rows::{Chunk, Memory, OnBad, Patches, Reading, Tally};
-use super::{Condition, PatchDataset, touches};
+use super::{Condition, PatchDataset, TURNS, touches};
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 use crate::query::extract::Area;
@@ -67,6 +67,8 @@ pub struct Scan<'a> {
     /// The next file to look at.
     next: usize,
     current: Option<Current>,
+    /// Rows to hand out: those without a vector at the start wait until the length of vectors is known.
+    ready: VecDeque<Patches>,
 }
 
 struct Current {
@@ -111,6 +113,7 @@ impl PatchDataset {
             query: query.clone(),
             next: 0,
             current: None,
+            ready: VecDeque::new(),
         })
     }
 
@@ -200,26 +203,31 @@ impl PatchDataset {
         if let Some(spans) = spans {
             let time = open.columns.time.map(|c| open.schema.field(c).name());
             let column = time.and_then(|name| batch.column_by_name(name));
-            let intervals =
+            let times =
                 super::time::of_rows(&self.product, self.files[file].interval, column, n).map_err(says)?;
-            for (keep, interval) in keep.iter_mut().zip(intervals) {
-                // A row without a time holds at no time that is asked for.
-                *keep &= interval.is_some_and(|i| spans.iter().any(|span| span.overlaps(&i)));
+            for (row, (keep, interval)) in keep.iter_mut().zip(&times.intervals).enumerate() {
+                // A row without a time holds at no time that is asked for; one whose time can't be read may.
+                *keep &= times.problems.contains_key(&row)
+                    || interval.is_some_and(|i| spans.iter().any(|span| span.overlaps(&i)));
             }
         }
         if let Some(area) = area {
             let places = open.placer.places(batch)?;
+            let lost: HashSet<usize> = places.problems.iter().map(|p| p.0).collect();
             let polygons: Option<&[MultiPolygon<f64>]> = match &query.area {
                 Area::Regions { regions, .. } => Some(&regions.polygons),
                 _ => None,
             };
             for (row, keep) in keep.iter_mut().enumerate().filter(|(_, k)| **k) {
-                *keep = touches(&places.boxes[row], area)
-                    && polygons.is_none_or(|p| {
-                        places
-                            .geometry(row)
-                            .is_some_and(|g| p.iter().any(|region| polygon::touches(region, &g)))
-                    });
+                // A row that can't be placed may lie there: it is told of when it is read.
+                *keep = lost.contains(&row)
+                    || touches(&places.boxes[row], area)
+                        && polygons.is_none_or(|p| {
+                            TURNS
+                                .iter()
+                                .filter_map(|turn| places.turned(row, *turn))
+                                .any(|g| p.iter().any(|region| polygon::touches(region, &g)))
+                        });
             }
         }
         Ok(keep)
@@ -391,12 +399,26 @@ impl Iterator for Scan<'_> {
     type Item = Result<Patches>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let step = Watch::current().check().and_then(|()| self.step()).transpose();
-        if matches!(step, None | Some(Err(_))) {
-            self.current = None;
-            self.next = self.dataset.files.len();
+        while self.ready.front().is_none_or(|p| p.dimension == 0) {
+            match Watch::current().check().and_then(|()| self.step()) {
+                Ok(Some(patches)) => {
+                    self.ready.iter_mut().for_each(|p| p.lengthen(patches.dimension));
+                    self.ready.push_back(patches);
+                }
+                end => {
+                    self.current = None;
+                    self.next = self.dataset.files.len();
+                    match end {
+                        Err(e) => {
+                            self.ready.clear();
+                            return Some(Err(e));
+                        }
+                        Ok(_) => break,
+                    }
+                }
+            }
         }
-        step
+        self.ready.pop_front().map(Ok)
     }
 }
 

@@ -136,7 +136,7 @@ impl PatchDataset {
                 partitions.push(key.clone());
             }
         }
-        let bbox = files.iter().map(|f| f.bbox).reduce(|a, b| {
+        let bbox = files.iter().filter(|f| f.rows != Some(0)).map(|f| f.bbox).reduce(|a, b| {
             let (a, b) = (a?, b?);
             Some([a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])
         });

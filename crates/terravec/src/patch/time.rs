@@ -1,5 +1,7 @@
 //! When the vector of a row holds: from its column of time, its folders, its file's name, or the product's one period.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
@@ -46,72 +48,84 @@ pub(crate) fn of_file(product: &Descriptor, path: &str) -> Option<Interval> {
     }
 }
 
+/// When rows hold.
+#[derive(Debug, Default)]
+pub(crate) struct Times {
+    /// Of each row, where that is known.
+    pub(crate) intervals: Vec<Option<Interval>>,
+    /// Rows whose time can't be read, and why.
+    pub(crate) problems: BTreeMap<usize, String>,
+}
+
+impl Times {
+    fn all(interval: Option<Interval>, rows: usize) -> Self {
+        Self { intervals: vec![interval; rows], ..Self::default() }
+    }
+}
+
 /// When each row holds.
 ///
 /// # Errors
-/// A sentence, if the column holds no times.
+/// A sentence, if the column is of a type that holds no times.
 pub(crate) fn of_rows(
     product: &Descriptor,
     file: Option<Interval>,
     column: Option<&ArrayRef>,
     rows: usize,
-) -> Result<Vec<Option<Interval>>, String> {
+) -> Result<Times, String> {
     let rule = rule(product);
     if rule == Some(IntervalRule::None) {
-        return Ok(vec![None; rows]);
+        return Ok(Times::all(None, rows));
     }
     if rule == Some(IntervalRule::Fixed) && file.is_some() {
-        return Ok(vec![file; rows]);
+        return Ok(Times::all(file, rows));
     }
-    let Some(column) = column else { return Ok(vec![file; rows]) };
-    let stated = intervals(column)?;
-    Ok(stated
-        .into_iter()
-        .map(|row| {
-            let Some(row) = row else { return file };
-            Some(match rule {
-                Some(IntervalRule::CalendarYear) => Interval::year(row.start_year()),
-                Some(IntervalRule::CalendarMonth) => row.whole_month(),
-                _ => row,
-            })
-        })
-        .collect())
+    let Some(column) = column else { return Ok(Times::all(file, rows)) };
+    let mut times = Times::default();
+    for (i, stated) in intervals(column)?.into_iter().enumerate() {
+        let stated = stated.unwrap_or_else(|what| {
+            times.problems.insert(i, what);
+            None
+        });
+        times.intervals.push(match (rule, stated) {
+            (_, None) => file,
+            (Some(IntervalRule::CalendarYear), Some(row)) => Some(Interval::year(row.start_year())),
+            (Some(IntervalRule::CalendarMonth), Some(row)) => Some(row.whole_month()),
+            (_, row) => row,
+        });
+    }
+    Ok(times)
 }
 
+/// What a row states, or why that is no time.
+type Stated = Result<Option<Interval>, String>;
+
 /// A column of times as intervals: a day is the day, a time of day its millisecond, a whole number a year.
-fn intervals(column: &ArrayRef) -> Result<Vec<Option<Interval>>, String> {
+fn intervals(column: &ArrayRef) -> Result<Vec<Stated>, String> {
     match column.data_type() {
         DataType::Date32 | DataType::Date64 => {
-            Ok(milliseconds(column)?.into_iter().map(|t| t.map(Interval::day)).collect())
+            Ok(milliseconds(column)?.into_iter().map(|t| Ok(t.map(Interval::day))).collect())
         }
         DataType::Timestamp(..) => Ok(milliseconds(column)?
             .into_iter()
-            .map(|t| t.map(|ms| Interval { start_ms: ms, end_ms: ms.saturating_add(1) }))
+            .map(|t| Ok(t.map(|ms| Interval { start_ms: ms, end_ms: ms.saturating_add(1) })))
             .collect()),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => {
             let text = cast(column, &DataType::LargeUtf8).map_err(|e| e.to_string())?;
-            text.as_string::<i64>()
-                .iter()
-                .enumerate()
-                .map(|(i, t)| {
-                    let Some(t) = t.filter(|t| !t.is_empty()) else { return Ok(None) };
-                    parse_time(t).map(Some).ok_or_else(|| format!("row {}: `{t}` is no time", i + 1))
-                })
-                .collect()
+            let one = |t: Option<&str>| {
+                let Some(t) = t.filter(|t| !t.is_empty()) else { return Ok(None) };
+                parse_time(t).map(Some).ok_or_else(|| format!("`{t}` is no time"))
+            };
+            Ok(text.as_string::<i64>().iter().map(one).collect())
         }
         t if t.is_integer() => {
             let years = cast(column, &DataType::Int64).map_err(|e| e.to_string())?;
-            years
-                .as_primitive::<Int64Type>()
-                .iter()
-                .enumerate()
-                .map(|(i, y)| {
-                    let Some(y) = y else { return Ok(None) };
-                    let year = i32::try_from(y).ok().filter(|y| (1900..=2200).contains(y));
-                    year.map(|y| Some(Interval::year(y)))
-                        .ok_or_else(|| format!("row {}: {y} is no year", i + 1))
-                })
-                .collect()
+            let one = |y: Option<i64>| {
+                let Some(y) = y else { return Ok(None) };
+                let year = i32::try_from(y).ok().filter(|y| (1900..=2200).contains(y));
+                year.map(|y| Some(Interval::year(y))).ok_or_else(|| format!("{y} is no year"))
+            };
+            Ok(years.as_primitive::<Int64Type>().iter().map(one).collect())
         }
         other => Err(format!("{other} is no type of time")),
     }
@@ -155,16 +169,17 @@ mod tests {
     fn rows_say_when_they_hold() {
         let clay = Catalog::builtin().get("clay-v0").unwrap();
         let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(19_153), None]));
-        let got = of_rows(&clay, None, Some(&days), 2).unwrap();
+        let got = of_rows(&clay, None, Some(&days), 2).unwrap().intervals;
         assert_eq!(got[0].unwrap().to_string(), "[2022-06-10, 2022-06-11)");
         assert_eq!(got[1], None);
         let text: ArrayRef = Arc::new(StringArray::from(vec!["20200501T103021", "never"]));
         let major = Catalog::builtin().get("majortom-ssl4eo").unwrap();
-        assert!(of_rows(&major, None, Some(&text), 2).unwrap_err().contains("row 2"));
+        let got = of_rows(&major, None, Some(&text), 2).unwrap();
+        assert!(got.problems[&1].contains("never") && got.problems.len() == 1);
         let lgnd = Catalog::builtin().get("lgnd-clay-monthly").unwrap();
         let one: ArrayRef = Arc::new(StringArray::from(vec!["2020-02-15T00:00:00Z"]));
         assert_eq!(
-            of_rows(&lgnd, None, Some(&one), 1).unwrap()[0].unwrap().to_string(),
+            of_rows(&lgnd, None, Some(&one), 1).unwrap().intervals[0].unwrap().to_string(),
             "[2020-02-01, 2020-03-01)"
         );
     }

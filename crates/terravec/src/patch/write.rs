@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{cast, concat_batches, take_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use terravec_io::vector::{TableSpec, TableWriter, hilbert_order};
 
 use super::scan::{PatchQuery, spans};
@@ -184,21 +184,33 @@ impl Output<'_> {
 }
 
 /// A batch with the columns of `schema`: files of one product may order them otherwise, or store texts in another way.
-fn align(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+///
+/// # Errors
+/// If one has a column that the other lacks, or a value that the other's type can't hold.
+pub(crate) fn align(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.schema().fields() == schema.fields() {
         return Ok(batch.clone());
+    }
+    let apart = |what: String| Error::open(what, "extract the files apart from one another");
+    let lacks = |name: &str| apart(format!("a file has no column `{name}`, which another has"));
+    if let Some(more) = batch.schema().fields().iter().find(|f| schema.index_of(f.name()).is_err()) {
+        return Err(lacks(more.name()));
     }
     let columns = schema
         .fields()
         .iter()
         .map(|field| {
-            let column = batch.column_by_name(field.name()).ok_or_else(|| {
-                Error::open(
-                    format!("a file has no column `{}`, which another has", field.name()),
-                    "extract the files apart from one another",
-                )
-            })?;
-            Ok(cast(column, field.data_type())?)
+            let column = batch.column_by_name(field.name()).ok_or_else(|| lacks(field.name()))?;
+            let (is, wanted) = (column.data_type(), field.data_type());
+            let made = cast(column, wanted)?;
+            // A number that is too large becomes null, a fraction is cut off.
+            if is != wanted && *is != DataType::Null && cast(&made, is)?.as_ref() != column.as_ref() {
+                return Err(apart(format!(
+                    "column `{}` holds {is} in one file and {wanted} in another, which can't hold all of it",
+                    field.name()
+                )));
+            }
+            Ok(made)
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)

@@ -14,7 +14,7 @@ use super::reduce::{Reduce, Reduced, reduce};
 use super::sample::{Sampled, Values};
 use crate::dataset::{Dataset, SampleRequest};
 use crate::error::{Error, Result};
-use crate::patch::{Near, Patches, Tally};
+use crate::patch::{Near, Patches, Tally, align};
 use crate::provenance::Provenance;
 use crate::table::rows_at;
 use crate::time::{Interval, Years};
@@ -149,7 +149,8 @@ impl Footprints {
         };
         let dimension = first.dimension;
         let schema = first.columns.schema();
-        let columns = arrow::compute::concat_batches(&schema, rows.iter().map(|r| &r.columns))?;
+        let columns = rows.iter().map(|r| align(&r.columns, &schema)).collect::<Result<Vec<_>>>()?;
+        let columns = arrow::compute::concat_batches(&schema, &columns)?;
         let mut polygons = Vec::new();
         let (mut lon, mut lat, mut status, mut intervals) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut values = Vec::new();

@@ -199,21 +199,35 @@ impl PlaceBlock {
         let geometry = self.shapes.geometry(row).ok()??;
         match &self.way {
             None => Some(geometry),
-            Some(way) => moved(geometry, way),
+            Some(way) => moved(geometry, |x, y| way.points(x, y)),
         }
+    }
+
+    /// The geometry of a row within its box, `turn` degrees further east: across the antimeridian in one piece.
+    #[must_use]
+    pub fn turned(&self, row: usize, turn: f64) -> Option<Geometry<f64>> {
+        let west = self.boxes.get(row)?.min_x;
+        moved(self.geometry(row)?, |x, _| {
+            // Transformed vertices may stand off their box by a rounding.
+            x.iter_mut().for_each(|x| *x += if *x < west - 1.0 { turn + 360.0 } else { turn });
+        })
     }
 }
 
-/// The geometry with each vertex moved.
-fn moved(geometry: Geometry<f64>, way: &Transform) -> Option<Geometry<f64>> {
+/// The geometry with all vertices moved; `None` where a point then is nowhere.
+fn moved(geometry: Geometry<f64>, way: impl Fn(&mut [f64], &mut [f64])) -> Option<Geometry<f64>> {
     let ring = |line: &LineString<f64>| {
         let (mut xs, mut ys): (Vec<f64>, Vec<f64>) = line.0.iter().map(|c| (c.x, c.y)).unzip();
-        way.points(&mut xs, &mut ys);
+        way(&mut xs, &mut ys);
         LineString::from(xs.into_iter().zip(ys).collect::<Vec<_>>())
     };
     let polygon =
         |p: &Polygon<f64>| Polygon::new(ring(p.exterior()), p.interiors().iter().map(ring).collect());
-    let point = |p: &Point<f64>| way.point(p.x(), p.y()).ok().map(|(x, y)| Point::new(x, y));
+    let point = |p: &Point<f64>| {
+        let (mut x, mut y) = ([p.x()], [p.y()]);
+        way(&mut x, &mut y);
+        (x[0].is_finite() && y[0].is_finite()).then(|| Point::new(x[0], y[0]))
+    };
     Some(match geometry {
         Geometry::Point(p) => point(&p)?.into(),
         Geometry::MultiPoint(m) => {
