@@ -1,10 +1,13 @@
 """The Python package: every verb against the oracles and against the command line, whatever points come as."""
 
+import ast
+import inspect
 import json
 import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import fixtures
 import geopandas
@@ -23,6 +26,7 @@ import rioxarray  # noqa: F401
 import shapely
 import terravec as tv
 from conftest import TESTDATA
+from terravec import _native
 
 WISCONSIN = f"{products.ALPHAEARTH}={TESTDATA / 'alphaearth' / 'wisconsin'}"
 GCS = f"{products.ALPHAEARTH}={TESTDATA / 'alphaearth' / 'gcs'}"
@@ -556,6 +560,37 @@ def test_a_missing_extra_is_named(module, call, extra):
         f"try: {call}\nexcept ImportError as e: print(e, '|', e.help)"
     )
     assert module in done.stdout and f"terravec[{extra}]" in done.stdout, done.stderr
+
+
+def test_the_stubs_say_what_is_there():
+    """Names and arguments of the native half, as type checkers read them and as they are."""
+    stub = ast.parse((Path(tv.__file__).parent / "_native.pyi").read_text())
+    assert (Path(tv.__file__).parent / "py.typed").exists()
+
+    def arguments(node):
+        names = [a.arg for a in node.args.args if a.arg not in ("self", "cls")]
+        return None if any(getattr(d, "id", "") == "property" for d in node.decorator_list) else names
+
+    def members(nodes):
+        return {n.name: n for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+
+    def there(thing):
+        found = {n for n in vars(thing) if not n.startswith("_")}
+        return found | ({"__arrow_c_stream__"} & set(vars(thing)))
+
+    told = members(stub.body)
+    assert set(told) == there(_native)
+    for name, node in told.items():
+        thing = getattr(_native, name)
+        if isinstance(node, ast.FunctionDef):
+            assert arguments(node) == list(inspect.signature(thing).parameters), name
+            continue
+        methods = members(node.body)
+        assert {m for m in methods if m not in ("__init__", "__len__")} == there(thing), name
+        for method, of in methods.items():
+            if arguments(of) is not None and method not in ("__init__", "__len__"):
+                real = [p for p in inspect.signature(getattr(thing, method)).parameters if p != "self"]
+                assert arguments(of) == real, f"{name}.{method}"
 
 
 def test_the_wheel_brings_the_command(terravec, tmp_path):
