@@ -151,6 +151,7 @@ def main():
     if installed("torchgeo"):
         readers["TorchGeo"] = WithTorchGeo(path, chips)
     readers["terravec"] = Chips(ds, chips)
+    readers["terravec, no blocks kept"] = Chips(tv.open(f"alphaearth={path}", block_cache=0), chips)
     for i in range(3):
         want = readers["rasterio"][i]["image"]
         for name, reader in readers.items():

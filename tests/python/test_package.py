@@ -477,6 +477,25 @@ def test_the_grid_of_another_raster(wisconsin, decoded):
     assert same.crs == "EPSG:5070" and np.array_equal(same.values, albers.values, equal_nan=True)
 
 
+@pytest.mark.parametrize("kept", [0, 100_000, 1 << 30])
+def test_blocks_that_are_kept_change_nothing(big, kept):
+    """Kept from the second reading on; windows over several blocks, other bands and codes between."""
+    ds = tv.open(f"{products.ALPHAEARTH}={big.root}", block_cache=kept)
+    whole = ds.extract()
+    decoded = big.decoded().values.astype(np.float32)
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        row, col = (int(v) for v in rng.integers(0, 500, 2))
+        grid = whole.grid.window(row, col, 90, 130)
+        if i % 3 == 0:
+            few = ds.extract(like=grid, bands=["A07", "A02"]).values
+            assert np.array_equal(few, decoded[[7, 2], row : row + 90, col : col + 130], equal_nan=True)
+            codes = ds.extract(like=grid, codes=True).values
+            assert np.array_equal(codes, big.codes[:, row : row + 90, col : col + 130])
+        got = ds.extract(like=grid).values
+        assert np.array_equal(got, decoded[:, row : row + 90, col : col + 130], equal_nan=True)
+
+
 def test_things_show_themselves(wisconsin):
     for thing, words in [
         (wisconsin, ["alphaearth", "pixel", "64 numbers", "EPSG:32616", "2024", "-88.77"]),
