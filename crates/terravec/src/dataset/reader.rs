@@ -81,7 +81,7 @@ impl BlockCache {
             state.seen.clear();
         }
         // All are noted, so no short cut.
-        keys.fold(false, |again, key| !state.seen.insert(key) || again)
+        keys.filter(|key| !state.seen.insert(*key)).count() > 0
     }
 
     fn get(&self, key: BlockKey) -> Option<Arc<Block>> {
