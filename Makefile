@@ -2,6 +2,7 @@
 #
 #   make demo    build, then sample and map real bundled AlphaEarth data into demo-output/
 #   make test    every test: Rust, then the Python oracles (installs what they need into .venv)
+#   make wheel   the Python package, built and installed in .venv (debug profile; `pip install .` for use)
 #   make lint    formatting, clippy and ruff: what CI runs
 #   make bench   terravec beside rasterio, TorchGeo and rasteret (installs them into .venv-bench; Python 3.12
 #                or newer: BENCH_PYTHON=...; TORCHGEO=no leaves TorchGeo's 4 GB out)

@@ -17,6 +17,9 @@ from ._html import shown
 from ._raster import Grid, Raster
 from ._table import Table
 
+#: Bytes of decoded blocks kept by default: the size of GDAL's on a machine of 20 GB.
+BLOCK_CACHE = 1 << 30
+
 Years = int | str | Iterable[int] | None
 Box = Sequence[float] | str | None
 Progress = bool | Callable[[int, int], object]
@@ -29,6 +32,7 @@ def open(
     *,
     catalog: PathLike | Iterable[PathLike] | None = None,
     cache_dir: PathLike | None = None,
+    block_cache: int = BLOCK_CACHE,
 ) -> "Dataset":
     """Open a dataset.
 
@@ -41,6 +45,9 @@ def open(
         Descriptor files (or folders of them) to know besides the built-in products.
     cache_dir : path, optional
         Where the lists of large folders are kept.
+    block_cache : int
+        Bytes of decoded blocks to keep in memory, of those that are read a second time: for loops over windows that lie in the
+        same blocks. Each process has its own.
 
     Raises
     ------
@@ -49,7 +56,8 @@ def open(
     SourceError
         If there is nothing, or something else.
     """
-    return Dataset(os.fspath(spec), paths(catalog), None if cache_dir is None else os.fspath(cache_dir))
+    cache = None if cache_dir is None else os.fspath(cache_dir)
+    return Dataset(os.fspath(spec), paths(catalog), cache, block_cache)
 
 
 class Dataset:
@@ -58,14 +66,14 @@ class Dataset:
     Several threads may use one at a time. It can be pickled: the other process opens it again, as does a child of `fork`.
     """
 
-    def __init__(self, spec: str, catalog: list[str], cache_dir: str | None):
-        self.spec, self._catalog, self._cache_dir = spec, catalog, cache_dir
+    def __init__(self, spec: str, catalog: list[str], cache_dir: str | None, block_cache: int = BLOCK_CACHE):
+        self.spec, self._catalog, self._cache_dir, self._blocks = spec, catalog, cache_dir, block_cache
         self._opened: _native.Dataset | None = None
         self._process = 0
         self._open()
 
     def _open(self) -> _native.Dataset:
-        self._opened = _native.Dataset(self.spec, self._catalog, self._cache_dir)
+        self._opened = _native.Dataset(self.spec, self._catalog, self._cache_dir, self._blocks)
         self._process = os.getpid()
         return self._opened
 
@@ -91,7 +99,7 @@ class Dataset:
             raise TerravecError(f"{self.spec} was closed", "open it again")
         whole = [os.path.abspath(p) for p in self._catalog]
         cache = None if self._cache_dir is None else os.path.abspath(self._cache_dir)
-        return type(self), (_whole(self.spec), whole, cache)
+        return type(self), (_whole(self.spec), whole, cache, self._blocks)
 
     # --- what it is -----------------------------------------------------------------------------------------
 

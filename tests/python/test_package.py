@@ -1,10 +1,13 @@
 """The Python package: every verb against the oracles and against the command line, whatever points come as."""
 
+import ast
+import inspect
 import json
 import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import fixtures
 import geopandas
@@ -23,6 +26,7 @@ import rioxarray  # noqa: F401
 import shapely
 import terravec as tv
 from conftest import TESTDATA
+from terravec import _native
 
 WISCONSIN = f"{products.ALPHAEARTH}={TESTDATA / 'alphaearth' / 'wisconsin'}"
 GCS = f"{products.ALPHAEARTH}={TESTDATA / 'alphaearth' / 'gcs'}"
@@ -473,6 +477,25 @@ def test_the_grid_of_another_raster(wisconsin, decoded):
     assert same.crs == "EPSG:5070" and np.array_equal(same.values, albers.values, equal_nan=True)
 
 
+@pytest.mark.parametrize("kept", [0, 100_000, 1 << 30])
+def test_blocks_that_are_kept_change_nothing(big, kept):
+    """Kept from the second reading on; windows over several blocks, other bands and codes between."""
+    ds = tv.open(f"{products.ALPHAEARTH}={big.root}", block_cache=kept)
+    whole = ds.extract()
+    decoded = big.decoded().values.astype(np.float32)
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        row, col = (int(v) for v in rng.integers(0, 500, 2))
+        grid = whole.grid.window(row, col, 90, 130)
+        if i % 3 == 0:
+            few = ds.extract(like=grid, bands=["A07", "A02"]).values
+            assert np.array_equal(few, decoded[[7, 2], row : row + 90, col : col + 130], equal_nan=True)
+            codes = ds.extract(like=grid, codes=True).values
+            assert np.array_equal(codes, big.codes[:, row : row + 90, col : col + 130])
+        got = ds.extract(like=grid).values
+        assert np.array_equal(got, decoded[:, row : row + 90, col : col + 130], equal_nan=True)
+
+
 def test_things_show_themselves(wisconsin):
     for thing, words in [
         (wisconsin, ["alphaearth", "pixel", "64 numbers", "EPSG:32616", "2024", "-88.77"]),
@@ -556,6 +579,37 @@ def test_a_missing_extra_is_named(module, call, extra):
         f"try: {call}\nexcept ImportError as e: print(e, '|', e.help)"
     )
     assert module in done.stdout and f"terravec[{extra}]" in done.stdout, done.stderr
+
+
+def test_the_stubs_say_what_is_there():
+    """Names and arguments of the native half, as type checkers read them and as they are."""
+    stub = ast.parse((Path(tv.__file__).parent / "_native.pyi").read_text())
+    assert (Path(tv.__file__).parent / "py.typed").exists()
+
+    def arguments(node):
+        names = [a.arg for a in node.args.args if a.arg not in ("self", "cls")]
+        return None if any(getattr(d, "id", "") == "property" for d in node.decorator_list) else names
+
+    def members(nodes):
+        return {n.name: n for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+
+    def there(thing):
+        found = {n for n in vars(thing) if not n.startswith("_")}
+        return found | ({"__arrow_c_stream__"} & set(vars(thing)))
+
+    told = members(stub.body)
+    assert set(told) == there(_native)
+    for name, node in told.items():
+        thing = getattr(_native, name)
+        if isinstance(node, ast.FunctionDef):
+            assert arguments(node) == list(inspect.signature(thing).parameters), name
+            continue
+        methods = members(node.body)
+        assert {m for m in methods if m not in ("__init__", "__len__")} == there(thing), name
+        for method, of in methods.items():
+            if arguments(of) is not None and method not in ("__init__", "__len__"):
+                real = [p for p in inspect.signature(getattr(thing, method)).parameters if p != "self"]
+                assert arguments(of) == real, f"{name}.{method}"
 
 
 def test_the_wheel_brings_the_command(terravec, tmp_path):

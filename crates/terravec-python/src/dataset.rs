@@ -60,9 +60,16 @@ impl Dataset {
 impl Dataset {
     /// Opens what `spec` names.
     #[new]
-    fn new(py: Python<'_>, spec: String, paths: Vec<PathBuf>, cache_dir: Option<PathBuf>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        spec: String,
+        paths: Vec<PathBuf>,
+        cache_dir: Option<PathBuf>,
+        block_cache: usize,
+    ) -> PyResult<Self> {
         let mut options = OpenOptions::new(catalog(py, &paths)?);
         options.cache_dir = cache_dir;
+        options.block_cache = block_cache;
         work::run(py, None, move |_| terravec::Dataset::open(&spec, &options)).map(|d| Self(Arc::new(d)))
     }
 

@@ -20,7 +20,7 @@ use terravec_io::vector::Points;
 pub use any::{Dataset, SampleRequest};
 pub use open::OpenOptions;
 pub(crate) use product::fixed_interval;
-use reader::TileReader;
+use reader::{BlockCache, TileReader};
 pub use tile::Tile;
 
 use crate::catalog::Descriptor;
@@ -41,6 +41,8 @@ pub struct RasterDataset {
     tiles: Arc<Vec<Tile>>,
     notes: Vec<String>,
     open: Arc<Mutex<VecDeque<Arc<TileReader>>>>,
+    /// Blocks kept for the next query.
+    blocks: Arc<BlockCache>,
 }
 
 /// What a dataset holds, for `info`.
@@ -243,6 +245,11 @@ impl RasterDataset {
             b.north,
             self.tiles.len()
         )
+    }
+
+    /// The blocks kept for the next query.
+    pub(crate) fn blocks(&self) -> &Arc<BlockCache> {
+        &self.blocks
     }
 
     /// Opens tile `id`, or takes it from those opened lately.

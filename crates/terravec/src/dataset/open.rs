@@ -9,6 +9,7 @@ use terravec_io::source::{self, Location};
 use terravec_io::tiff::GeoTiff;
 
 use super::product::{fingerprint, interval_of};
+use super::reader::BlockCache;
 use super::tile::Tile;
 use super::{RasterDataset, aef_index, index, recognise};
 use crate::catalog::{Catalog, Descriptor, Variant};
@@ -21,13 +22,15 @@ pub struct OpenOptions {
     pub catalog: Arc<Catalog>,
     /// Where indexes are kept; absent: `$TERRAVEC_CACHE_DIR`, `$XDG_CACHE_HOME/terravec` or `~/.cache/terravec`.
     pub cache_dir: Option<PathBuf>,
+    /// Bytes of decoded blocks that a raster keeps once they are read a second time, for many queries in one place; 0 keeps none.
+    pub block_cache: usize,
 }
 
 impl OpenOptions {
     /// With the built-in catalog.
     #[must_use]
     pub fn new(catalog: Catalog) -> Self {
-        Self { catalog: Arc::new(catalog), cache_dir: None }
+        Self { catalog: Arc::new(catalog), cache_dir: None, block_cache: 0 }
     }
 
     /// Where indexes are kept.
@@ -68,7 +71,7 @@ pub(super) fn open_raster(
         let product = require_aef(product, catalog)?;
         let base = root.parent();
         let tiles = aef_index::read(&base)?;
-        return Ok(dataset(product, version, base, tiles, Vec::new()));
+        return Ok(dataset(product, version, base, tiles, Vec::new(), options));
     } else if root.is_remote() && !is_tiff(root.file_name()) {
         let product = require_aef(product, catalog)?;
         (aef_index::read(&root)?, product, Vec::new())
@@ -78,7 +81,7 @@ pub(super) fn open_raster(
     if tiles.is_empty() {
         return Err(Error::open(format!("{root}: no tile of {} in there", product.id), "check the folder"));
     }
-    Ok(dataset(product, version, root, tiles, notes))
+    Ok(dataset(product, version, root, tiles, notes, options))
 }
 
 fn dataset(
@@ -87,6 +90,7 @@ fn dataset(
     root: Location,
     tiles: Vec<Tile>,
     notes: Vec<String>,
+    options: &OpenOptions,
 ) -> RasterDataset {
     RasterDataset {
         product,
@@ -95,6 +99,7 @@ fn dataset(
         tiles: Arc::new(tiles),
         notes,
         open: Arc::new(Mutex::new(VecDeque::new())),
+        blocks: Arc::new(BlockCache::patient(options.block_cache)),
     }
 }
 

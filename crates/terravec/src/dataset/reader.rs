@@ -1,6 +1,6 @@
 //! An open tile: its bytes, its decoder, and the blocks decoded most recently.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use terravec_geo::{Grid, Window};
@@ -12,18 +12,25 @@ use crate::codec::Decoder;
 use crate::error::{Error, Result};
 use crate::query::pixels::{Form, Pixels};
 
-/// Most recently used blocks of codes, bounded by bytes, shared by the tiles of one query.
+/// Most recently used blocks of codes, bounded by bytes, shared by the tiles of one query or by all queries of a dataset.
 #[derive(Debug)]
 pub(crate) struct BlockCache {
     limit: usize,
+    /// Whether a block is kept only once it is read a second time: a single look at a place should not decode what it does not show.
+    patient: bool,
     state: Mutex<CacheState>,
 }
+
+/// Blocks that a patient cache remembers to have been read; more are forgotten all at once.
+const MAX_SEEN: usize = 1 << 20;
 
 #[derive(Debug, Default)]
 struct CacheState {
     blocks: HashMap<BlockKey, (u64, Arc<Block>)>,
     bytes: usize,
     clock: u64,
+    /// Blocks read once.
+    seen: HashSet<BlockKey>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,7 +57,31 @@ impl BlockCache {
     /// A cache that holds at most `limit` bytes; with 0, only what a window needs of a block is decoded.
     #[must_use]
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, state: Mutex::default() }
+        Self { limit, patient: false, state: Mutex::default() }
+    }
+
+    /// A cache that waits until a block is read a second time.
+    #[must_use]
+    pub(crate) fn patient(limit: usize) -> Self {
+        Self { limit, patient: true, state: Mutex::default() }
+    }
+
+    /// The most bytes it holds.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether to read these blocks whole, to keep them.
+    fn worth_keeping(&self, keys: impl Iterator<Item = BlockKey>) -> bool {
+        if !self.patient {
+            return true;
+        }
+        let Ok(mut state) = self.state.lock() else { return false };
+        if state.seen.len() > MAX_SEEN {
+            state.seen.clear();
+        }
+        // All are noted, so no short cut.
+        keys.filter(|key| !state.seen.insert(*key)).count() > 0
     }
 
     fn get(&self, key: BlockKey) -> Option<Arc<Block>> {
@@ -148,22 +179,26 @@ impl TileReader {
         };
         let aligned = whole(window.col, window.width, bw, grid.width)
             && whole(window.row, window.height, bh, grid.height);
-        if cache.limit == 0 || aligned {
+        let blocks = || {
+            let rows = window.row / bh..=(window.row + window.height - 1) / bh;
+            let cols = window.col / bw..=(window.col + window.width - 1) / bw;
+            rows.flat_map(move |row| cols.clone().map(move |col| BlockKey { tile: self.id, col, row }))
+        };
+        if cache.limit == 0 || (aligned && !cache.patient) || !cache.worth_keeping(blocks()) {
             let codes = self.tiff.read(0, &stored, window)?;
             let mask = self.tiff.read_mask(0, window)?;
             return self.pixels(codes, mask.as_deref(), bands, form);
         }
-        let mut blocks = Vec::new();
+        let mut found = Vec::new();
         let mut missing: Option<(usize, usize, usize, usize)> = None;
-        for row in window.row / bh..=(window.row + window.height - 1) / bh {
-            for col in window.col / bw..=(window.col + window.width - 1) / bw {
-                if let Some(block) = cache.get(BlockKey { tile: self.id, col, row }) {
-                    blocks.push(block);
-                } else {
-                    missing = Some(missing.map_or((col, row, col, row), |(c0, r0, c1, r1)| {
-                        (c0.min(col), r0.min(row), c1.max(col), r1.max(row))
-                    }));
-                }
+        for key in blocks() {
+            if let Some(block) = cache.get(key) {
+                found.push(block);
+            } else {
+                let BlockKey { col, row, .. } = key;
+                missing = Some(missing.map_or((col, row, col, row), |(c0, r0, c1, r1)| {
+                    (c0.min(col), r0.min(row), c1.max(col), r1.max(row))
+                }));
             }
         }
         if let Some((c0, r0, c1, r1)) = missing {
@@ -185,11 +220,11 @@ impl TileReader {
                     };
                     let block = Arc::new(cut(&codes, mask.as_deref(), area, part));
                     cache.put(BlockKey { tile: self.id, col, row }, &block);
-                    blocks.push(block);
+                    found.push(block);
                 }
             }
         }
-        let (codes, mask) = assemble(&blocks, window);
+        let (codes, mask) = assemble(&found, window);
         self.pixels(codes, mask.as_deref(), bands, form)
     }
 

@@ -3,6 +3,8 @@
 //! An [`Extraction`] is a plan: the target grid, the tiles of every period and how chunks are made. Nothing is read until
 //! [`Extraction::read`] is called, chunk by chunk, so memory is bounded by one chunk and the block cache.
 
+use std::sync::Arc;
+
 use geo_types::MultiPolygon;
 use terravec_geo::rasterize;
 use terravec_geo::{Crs, Grid, LonLatBox, Window};
@@ -105,7 +107,7 @@ pub struct Extraction {
     renormalise: bool,
     /// Of codes; an encoder has none.
     decoder: Option<Decoder>,
-    cache: BlockCache,
+    cache: Arc<BlockCache>,
 }
 
 impl Extraction {
@@ -146,7 +148,7 @@ impl Extraction {
             resampling: request.resampling,
             renormalise: false,
             decoder: None,
-            cache: BlockCache::new(0),
+            cache: Arc::new(BlockCache::new(0)),
         })
     }
 
@@ -219,11 +221,15 @@ impl Extraction {
             resampling: request.resampling,
             renormalise,
             decoder: Some(decoder.clone()),
-            cache: BlockCache::new(0),
+            cache: Arc::new(BlockCache::new(0)),
         };
-        // Nothing is read twice where there is one chunk.
-        if plan.chunks(1).len() > 1 {
-            plan.cache = BlockCache::new(row.clamp(CACHE.0, CACHE.1));
+        // Nothing is read twice where there is one chunk, unless by another query. Blocks are kept with all their bands.
+        let shared = dataset.blocks();
+        if plan.bands.is_none() && shared.limit() > 0 && (plan.chunks(1).len() == 1 || shared.limit() >= row)
+        {
+            plan.cache = Arc::clone(shared);
+        } else if plan.chunks(1).len() > 1 {
+            plan.cache = Arc::new(BlockCache::new(row.clamp(CACHE.0, CACHE.1)));
         }
         Ok(plan)
     }
