@@ -213,7 +213,7 @@ mod tests {
                 && !possible("x<1", 1, 9)
                 && possible("x<=1", 1, 9)
         );
-        assert!(possible("x<9007199254740993", (1 << 53), i64::MAX), "beyond the whole numbers of float64");
+        assert!(possible("x<9007199254740993", 1 << 53, i64::MAX), "beyond the whole numbers of float64");
         assert!(!possible("x>9", 1, 9) && possible("x!=5", 5, 5));
         let text = |c: &str, a: &str, b: &str| {
             Condition::parse(c).unwrap().possible(&Bound::Text(a.into()), &Bound::Text(b.into()))

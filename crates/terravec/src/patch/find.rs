@@ -102,6 +102,9 @@ impl Hit {
 /// Rows that can't be placed or dated, by file and number, and their fault.
 type Lost = BTreeMap<(usize, u64), &'static str>;
 
+/// What one file has for the points, and its rows that could not be looked at.
+type Looked = (Vec<(usize, Hit)>, Lost);
+
 /// Points sorted by latitude, so that those in a box are found fast.
 struct Places<'a> {
     points: &'a Points,
@@ -260,7 +263,7 @@ impl PatchDataset {
         };
         let near = |b: &BBox| places.inside(reach(b)).next().is_some();
         let watch = Watch::current();
-        let found: Vec<Result<(Vec<(usize, Hit)>, Lost)>> = (0..self.files.len())
+        let found: Vec<Result<Looked>> = (0..self.files.len())
             .into_par_iter()
             .map(|file| {
                 watch.check()?;
