@@ -173,8 +173,8 @@ pub(crate) struct Rows {
     /// Of tables: rows that meet this, such as `cloud_percent<10` or `collection=sentinel-2-l2a` (repeatable: all of them).
     #[arg(long = "where", value_name = "COLUMN<VALUE")]
     pub(crate) conditions: Vec<String>,
-    /// Of tables: leave rows out whose vector is of another length, not finite or unreadable (they are counted), instead of
-    /// failing.
+    /// Of tables: leave rows out whose vector is of another length, not finite or unreadable, or whose place or time can't be
+    /// read (they are counted), instead of failing.
     #[arg(long)]
     pub(crate) skip_bad: bool,
 }

@@ -1,15 +1,17 @@
 //! Whether shapes meet.
 
 use crate::rasterize::contains;
-use geo_types::{Coord, Geometry, Line, LineString, MultiPolygon, Polygon};
+use std::ops::Add;
+
+use geo_types::{Coord, Geometry, Line, LineString, MultiPolygon, Point, Polygon};
 
 /// Whether a region and a shape (points, polygons) have a point in common. Of points on the region's outline, those on
 /// western and southern sides count as inside; outlines that touch count as touching.
 #[must_use]
 pub fn touches(region: &MultiPolygon<f64>, shape: &Geometry<f64>) -> bool {
     match shape {
-        Geometry::Point(p) => contains(region, p.x(), p.y()),
-        Geometry::MultiPoint(points) => points.iter().any(|p| contains(region, p.x(), p.y())),
+        Geometry::Point(p) => point_touches(region, p),
+        Geometry::MultiPoint(points) => points.iter().any(|p| point_touches(region, p)),
         Geometry::Polygon(polygon) => polygon_touches(region, polygon),
         Geometry::MultiPolygon(polygons) => polygons.iter().any(|p| polygon_touches(region, p)),
         Geometry::GeometryCollection(all) => all.iter().any(|g| touches(region, g)),
@@ -19,6 +21,11 @@ pub fn touches(region: &MultiPolygon<f64>, shape: &Geometry<f64>) -> bool {
         Geometry::Rect(rect) => polygon_touches(region, &rect.to_polygon()),
         Geometry::Triangle(triangle) => polygon_touches(region, &triangle.to_polygon()),
     }
+}
+
+/// Inside, or on an edge.
+fn point_touches(region: &MultiPolygon<f64>, p: &Point<f64>) -> bool {
+    outline_touches(region, &LineString::new(vec![p.0, p.0]))
 }
 
 fn polygon_touches(region: &MultiPolygon<f64>, polygon: &Polygon<f64>) -> bool {
@@ -45,6 +52,7 @@ fn outline_touches(region: &MultiPolygon<f64>, line: &LineString<f64>) -> bool {
 fn cross(a: Line<f64>, b: Line<f64>) -> bool {
     let side = |l: Line<f64>, p: Coord<f64>| {
         ((l.end.x - l.start.x) * (p.y - l.start.y) - (l.end.y - l.start.y) * (p.x - l.start.x))
+            .add(0.0) // -0 is 0
             .total_cmp(&0.0)
     };
     let boxed = |l: Line<f64>, p: Coord<f64>| {
@@ -64,7 +72,7 @@ fn cross(a: Line<f64>, b: Line<f64>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use geo_types::{Point, polygon};
+    use geo_types::polygon;
 
     fn square(x: f64, y: f64, side: f64) -> Polygon<f64> {
         polygon![(x: x, y: y), (x: x + side, y: y), (x: x + side, y: y + side), (x: x, y: y + side)]
@@ -86,5 +94,9 @@ mod tests {
         assert!(meets(polygon![(x: -1.0, y: 2.0), (x: 11.0, y: 2.0), (x: 11.0, y: 3.0), (x: -1.0, y: 3.0)]));
         assert!(touches(&region, &Geometry::Point(Point::new(1.0, 1.0))));
         assert!(!touches(&region, &Geometry::Point(Point::new(5.0, 5.0))));
+        for (x, y) in [(0.0, 3.0), (10.0, 3.0), (3.0, 0.0), (3.0, 10.0), (10.0, 10.0), (6.0, 5.0), (5.0, 4.0)]
+        {
+            assert!(touches(&region, &Geometry::Point(Point::new(x, y))), "on an edge: {x}, {y}");
+        }
     }
 }

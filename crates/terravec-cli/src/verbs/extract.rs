@@ -37,6 +37,12 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
     };
     let dataset = dataset(cli, &args.dataset.dataset, args.month)?;
     if let Dataset::Patch(patches) = &dataset {
+        if args.no_mask || args.all_touched {
+            return Err(Failure::usage(
+                "--no-mask and --all-touched are for rasters, and the dataset is a table",
+                "leave them out",
+            ));
+        }
         raster_only(&args.target, args.reduce.is_some())?;
         let query = row_query(&args.rows, area, args.target.year.as_deref(), args.codes)?;
         return write_rows(cli, patches, &query, &args.output, args.target.force);

@@ -24,6 +24,9 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
         ([spec], Some(points)) => (spec, points),
         _ => return super::join::run(cli, args),
     };
+    if args.inner {
+        return Err(Failure::usage("--inner is for a join of several datasets", "leave it out"));
+    }
     let dataset = dataset(cli, spec, args.month)?;
     let (sampled, tally) = dataset.sample(read_points(points)?, &request(args)?)?;
     if let Some(warning) = tally.warning() {
@@ -79,6 +82,9 @@ fn attribution(provenance: &terravec::Provenance) {
 /// What is asked of each dataset.
 pub(super) fn request(args: &Sample) -> Result<SampleRequest, Failure> {
     let query = row_query(&args.rows, Area::All, args.year.as_deref(), args.codes)?;
+    if let Some(within) = args.within.filter(|w| w.is_nan() || *w < 0.0) {
+        return Err(Failure::usage(format!("--within {within}: no distance"), "write metres, such as 5000"));
+    }
     let near = |k: u32| Near::Nearest { count: k as usize, within: args.within };
     Ok(SampleRequest {
         years: query.years,

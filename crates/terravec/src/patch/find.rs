@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, LargeStringArray, RecordBatch, StringArray, UInt32Array,
+};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use geo_types::{Geometry, MultiPolygon, Polygon};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use geo_types::{Geometry, MultiPolygon, Point, Polygon};
 use rayon::prelude::*;
-use terravec_geo::{BBox, rasterize};
+use terravec_geo::{BBox, polygon};
 use terravec_io::table::PlaceBlock;
 use terravec_io::vector::Points;
 use terravec_io::{DType, Samples};
@@ -30,7 +33,7 @@ use crate::vectors::Status;
 /// Which patches answer for a point.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Near {
-    /// The one whose footprint contains it; of several, the one with the nearest centre, of these the latest.
+    /// The one whose footprint contains it, edges included; of several, the one with the nearest centre, of these the latest.
     #[default]
     Containing,
     /// Those with the nearest centres.
@@ -291,7 +294,9 @@ impl PatchDataset {
                             let (lon, lat) = places.at(point);
                             let inside = is_point || {
                                 let shape = shape.get_or_insert_with(|| polygons(block, *at));
-                                TURNS.iter().any(|turn| rasterize::contains(shape, lon + turn, lat))
+                                TURNS
+                                    .iter()
+                                    .any(|turn| polygon::touches(shape, &Point::new(lon + turn, lat).into()))
                             };
                             if inside {
                                 let metres = distance((lon, lat), centre);
@@ -486,7 +491,7 @@ impl PatchDataset {
                 }
                 let id =
                     open.columns.id.and_then(|c| patches.columns.column_by_name(open.schema.field(c).name()));
-                found.ids.push(id.map(|c| cast(c, &DataType::LargeUtf8)).transpose()?);
+                found.ids.push(id.map(texts).transpose()?);
                 found.pieces.push(patches);
             }
         }
@@ -516,6 +521,16 @@ fn insert(hits: &mut Vec<Hit>, hit: Hit, (count, within): (usize, f64), once: bo
     }
     hits.insert(hits.partition_point(|h| h.order(&hit).is_lt()), hit);
     hits.truncate(count);
+}
+
+/// Ids as text; bytes are written in hexadecimal.
+fn texts(column: &ArrayRef) -> Result<ArrayRef> {
+    if !column.data_type().is_binary() && !matches!(column.data_type(), DataType::FixedSizeBinary(_)) {
+        return Ok(cast(column, &DataType::LargeUtf8)?);
+    }
+    let format = ArrayFormatter::try_new(column, &FormatOptions::default())?;
+    let one = |i: usize| column.is_valid(i).then(|| format.value(i).to_string());
+    Ok(Arc::new((0..column.len()).map(one).collect::<LargeStringArray>()))
 }
 
 /// Whether two centres are one, where files overlap.

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::array::RecordBatch;
+use arrow::compute::{cast, interleave_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 use terravec_io::vector::{TableSpec, TableWriter, hilbert_order};
 
@@ -17,7 +17,7 @@ use crate::sink::check_absent;
 use crate::table;
 
 /// Up to this many bytes of rows are put into the order of a Hilbert curve; more are written in the order of the files.
-const SORTED_BYTES: usize = 128 << 20;
+const SORTED_BYTES: usize = 64 << 20;
 /// Rows handed to the writer at once.
 const WRITE_ROWS: usize = 8192;
 
@@ -36,7 +36,7 @@ impl PatchDataset {
     /// Writes the rows that `query` asks for to `path`, in the format its extension names: `.parquet`, `.arrow`, `.csv` or
     /// `.geojson`. `progress` is told the rows written so far.
     ///
-    /// GeoParquet gets a column of bounding boxes, and results of up to 128 MiB are put into the order of a Hilbert curve.
+    /// GeoParquet gets a column of bounding boxes, and results of up to 64 MiB are put into the order of a Hilbert curve.
     ///
     /// # Errors
     /// If nothing matches, the output exists and `force` is not given, or reading or writing fails.
@@ -86,10 +86,15 @@ impl PatchDataset {
             let lat: Vec<f64> = waiting.iter().flat_map(|(.., lat)| lat.iter().copied()).collect();
             let aligned = waiting.iter().map(|(b, ..)| align(b, &schema)).collect::<Result<Vec<_>>>()?;
             drop(waiting);
-            let all = concat_batches(&schema, &aligned)?;
-            drop(aligned);
+            let batches: Vec<&RecordBatch> = aligned.iter().collect();
+            let places: Vec<(usize, usize)> = aligned
+                .iter()
+                .enumerate()
+                .flat_map(|(b, a)| (0..a.num_rows()).map(move |r| (b, r)))
+                .collect();
             for part in hilbert_order(&lon, &lat).chunks(WRITE_ROWS) {
-                out.write(&take_record_batch(&all, &UInt32Array::from(part.to_vec()))?)?;
+                let part: Vec<(usize, usize)> = part.iter().map(|i| places[*i as usize]).collect();
+                out.write(&interleave_record_batch(&batches, &part)?)?;
             }
         }
         out.finish()?;

@@ -75,7 +75,9 @@ pub(super) fn read(column: ArrayRef, dim: Option<usize>) -> Result<VectorBlock, 
         (Some(dim), _) => dim,
         (None, Spans::Fixed(dim)) => *dim,
         (None, Spans::Each(_)) => {
-            let first = (0..rows).find(|row| valid(*row)).map_or(0, |row| spans.of(row).len());
+            // An empty vector says nothing of the others.
+            let lengths = (0..rows).filter(|row| valid(*row)).map(|row| spans.of(row).len());
+            let first = lengths.into_iter().find(|n| *n > 0).unwrap_or(0);
             guessed(first, rows)?
         }
     };
