@@ -763,4 +763,6 @@ def test_options_that_would_do_nothing_are_refused(terravec, tmp_path):
     out = tmp_path / "o.parquet"
     assert "--no-mask" in terravec.fails(2, "extract", CLAY, "--bbox", "0,0,1,1", "--no-mask", "-o", out)
     assert "--inner" in terravec.fails(2, "sample", CLAY, "--points", "0,0", "--inner")
-    assert "--within" in terravec.fails(2, "sample", CLAY, "--points", "0,0", "--nearest", 1, "--within", "nan")
+    assert "--within" in terravec.fails(
+        2, "sample", CLAY, "--points", "0,0", "--nearest", 1, "--within", "nan"
+    )

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::{cast, interleave_record_batch};
+use arrow::compute::{cast, concat_batches, interleave_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 use terravec_io::vector::{TableSpec, TableWriter, hilbert_order};
 
