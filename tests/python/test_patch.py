@@ -766,3 +766,20 @@ def test_options_that_would_do_nothing_are_refused(terravec, tmp_path):
     assert "--within" in terravec.fails(
         2, "sample", CLAY, "--points", "0,0", "--nearest", 1, "--within", "nan"
     )
+
+
+def test_boxes_across_the_antimeridian_do_not_hide_rows(terravec, tmp_path):
+    """Their west is east of their east, so that the statistics of a row group say another span."""
+    path = squares(tmp_path / "t.parquet", [179.75, 10.0, -175.0])
+    corners = {
+        "xmin": [179.75, 10.0, -175.0],
+        "ymin": [10.0] * 3,
+        "xmax": [-179.75, 10.5, -174.5],
+        "ymax": [10.5] * 3,
+    }
+    table = pq.read_table(path).append_column(
+        "bbox", pa.StructArray.from_arrays([pa.array(v) for v in corners.values()], list(corners))
+    )
+    pq.write_table(with_geo(table, "Polygon", covering=True), path)
+    for lon in (179.8, -179.8):
+        assert terravec.json("sample", path, f"--points={lon},10.1")["rows"][0]["patch_id"] == "r0"

@@ -5,8 +5,7 @@ use std::ops::Add;
 
 use geo_types::{Coord, Geometry, Line, LineString, MultiPolygon, Point, Polygon};
 
-/// Whether a region and a shape (points, polygons) have a point in common. Of points on the region's outline, those on
-/// western and southern sides count as inside; outlines that touch count as touching.
+/// Whether a region and a shape (points, polygons) have a point in common; outlines belong to both.
 #[must_use]
 pub fn touches(region: &MultiPolygon<f64>, shape: &Geometry<f64>) -> bool {
     match shape {

@@ -126,7 +126,11 @@ impl TableFile {
 
 fn box_of_corners(group: &RowGroupMetaData, corners: [usize; 4]) -> Option<BBox> {
     let [w, s, e, n] = corners.map(|leaf| float_range(group, leaf));
-    sound(w?.0, s?.0, e?.1, n?.1)
+    let (w, s, e, n) = (w?, s?, e?, n?);
+    // A box across the antimeridian has its west east of its east. One may be among these.
+    let across = w.1 > 90.0 && e.0 < -90.0;
+    let (west, east) = if across { (w.0.min(-180.0), e.1.max(180.0)) } else { (w.0, e.1) };
+    sound(west, s.0, east, n.1)
 }
 
 fn box_of_axes(group: &RowGroupMetaData, x: usize, y: usize) -> Option<BBox> {
