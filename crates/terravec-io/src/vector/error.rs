@@ -56,7 +56,7 @@ impl VectorError {
             Self::Point { .. } => "write longitude, then latitude, in degrees: -88.77,44.29".into(),
             Self::Rows { .. } => "name an output with -o: .parquet or .arrow hold any column".into(),
             Self::Format { .. } => {
-                "write .parquet, .arrow, .csv or .geojson; .parquet holds everything".into()
+                "write .parquet, .arrow, .csv or .geojson (.parquet holds everything), where there is room for it".into()
             }
         })
     }
