@@ -589,6 +589,25 @@ def test_pixels_in_footprints_become_one_vector(terravec, tmp_path, seam, how):
     assert pq.read_table(joined)["id"].to_pylist() == ["a", "b", "c"]
 
 
+def test_pixels_of_a_footprint_across_the_antimeridian_are_not_made_up(terravec, tmp_path, seam):
+    lon = np.array([6.0, 179.99])
+    table = pa.table(
+        {
+            "id": ["a", "across"],
+            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(np.ones(16, np.float32)), 8),
+            "geometry": shapely.to_wkb(shapely.box(lon - 0.001, 51.999, lon + 0.02, 52.001)),
+        }
+    )
+    path = tmp_path / "across.parquet"
+    pq.write_table(with_geo(table, "Polygon"), path)
+    out = tmp_path / "o.parquet"
+    join = ("sample", f"{products.ALPHAEARTH}={seam.root}", "--patches", path, "--year", 2024, "-o", out)
+    said = terravec.fails(1, *join)
+    assert "patch 2" in said and "--bbox" in said and not out.exists()
+    terravec(*join, "--bbox", "5,51,7,53")
+    assert pq.read_table(out)["id"].to_pylist() == ["a"]
+
+
 def test_a_join_asks_for_the_year_it_needs(terravec, tmp_path, seam):
     root = tmp_path / "two"
     for year in (2023, 2024):

@@ -299,6 +299,12 @@ fn in_footprints(
     if request.sample.codes {
         return Err(Error::query("codes can't be reduced: they are not values", "leave --codes out"));
     }
+    if let Some(row) = regions.polygons.iter().position(crosses) {
+        return Err(Error::query(
+            format!("the footprint of patch {} crosses the antimeridian, and its pixels lie apart", row + 1),
+            "leave such patches out with --bbox: one box on each side of 180",
+        ));
+    }
     let known = known(dataset, periods)?;
     if known.as_ref().is_some_and(Vec::is_empty) {
         return missing(dataset, regions.polygons.len() * periods.len());
@@ -320,6 +326,13 @@ fn in_footprints(
         provenance: reduced.provenance,
     };
     spread(part, &sources(known.as_deref(), periods), own)
+}
+
+/// Whether a footprint lies on both sides of 180 degrees: it goes beyond, or seems to span the globe.
+fn crosses(footprint: &MultiPolygon<f64>) -> bool {
+    let lons = || footprint.iter().flat_map(|p| p.exterior().coords()).map(|c| c.x);
+    let (west, east) = lons().fold((f64::INFINITY, f64::NEG_INFINITY), |(w, e), x| (w.min(x), e.max(x)));
+    west < -180.0 || east > 180.0 || east - west > 180.0
 }
 
 /// Rows of `own` periods per place as rows of the periods asked for.
