@@ -65,6 +65,8 @@ bench: $(BENCH_VENV)/.installed release
 	$(BENCH_VENV)/bin/python bench/tables.py --bin-dir $(TARGET)/release
 	cargo build --release -p terravec-location --examples
 	$(BENCH_VENV)/bin/python bench/location.py --bin-dir $(TARGET)/release
+	$(BENCH_VENV)/bin/pip install --quiet --force-reinstall --no-deps .
+	$(BENCH_VENV)/bin/python bench/python.py
 
 # Licences and advisories of the dependencies; needs `cargo install cargo-deny` once.
 deny:
