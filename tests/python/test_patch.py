@@ -102,6 +102,26 @@ def test_bad_rows_are_counted_never_dropped_in_silence(terravec, tmp_path):
     assert sorted(map(tuple, valid)) == sorted(map(tuple, np.array(good, np.float32)))
 
 
+def test_the_commonest_length_is_the_tables_whatever_row_is_asked_for(terravec, tmp_path):
+    """A ragged row is the fault, not all others, also when it is the first or the only one that is read."""
+    vectors = [[9.0, 9.0]] + [[float(i)] * 3 for i in range(1, 8)]
+    lon = np.arange(8.0)
+    table = pa.table(
+        {
+            "id": [f"r{i}" for i in range(8)],
+            "embedding": pa.array(vectors, pa.list_(pa.float32())),
+            "geometry": shapely.to_wkb(shapely.box(lon, 50, lon + 0.5, 50.5)),
+        }
+    )
+    path = tmp_path / "ragged.parquet"
+    pq.write_table(with_geo(table, "Polygon"), path)
+    points = write_points_csv(tmp_path / "p.csv", lon[[0, 3]] + 0.25, np.array([50.25, 50.25]))
+    got = terravec.table(path, "--points", points, "--skip-bad", out=tmp_path / "o.parquet")
+    assert got["status"].to_pylist() == ["nodata", "valid"]
+    assert got["embedding"].to_pylist() == [None, [3.0, 3.0, 3.0]]
+    assert "row 1" in terravec.fails(1, "sample", path, "--points", "0.25,50.25")
+
+
 def test_vectors_of_another_length_than_the_product_has_are_refused(terravec, tmp_path):
     said = terravec.fails(1, "convert", f"earth-index-2024={CLAY}", tmp_path / "o.parquet")
     assert "vectors" in said and "embedding" in said

@@ -180,7 +180,7 @@ impl PatchDataset {
                 }
             }
         }
-        let mut memory = Memory::default();
+        let mut memory = Memory { dimension: self.length()?, ..Memory::default() };
         for fault in lost.values() {
             *memory.tally.skipped.entry((*fault).to_owned()).or_default() += 1;
         }

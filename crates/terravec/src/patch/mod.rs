@@ -9,6 +9,7 @@ mod condition;
 mod file;
 mod find;
 mod geodesy;
+mod length;
 mod manifest;
 mod open;
 mod rows;
@@ -17,7 +18,7 @@ mod summary;
 mod time;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use terravec_geo::{BBox, LonLatBox};
 use terravec_io::source::Location;
@@ -44,6 +45,8 @@ pub struct PatchDataset {
     root: Location,
     files: Arc<Vec<PatchFile>>,
     notes: Vec<String>,
+    /// Length of the vectors, once it was looked up.
+    length: Arc<OnceLock<usize>>,
 }
 
 impl PatchDataset {

@@ -53,7 +53,7 @@ impl PatchDataset {
                 file
             })
             .collect();
-        let dataset = Self { product, variant, root, files: Arc::new(files), notes };
+        let dataset = Self { product, variant, root, files: Arc::new(files), notes, length: Arc::default() };
         // What is wrong with the first file is said now, not at the first question.
         let open = dataset.files[0].open(&dataset.product, &dataset.root)?;
         let mut notes = dataset.notes.clone();

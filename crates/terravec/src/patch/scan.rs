@@ -108,6 +108,7 @@ impl PatchDataset {
             spans: spans(query),
             memory: Memory {
                 seen: (overlap && !query.keep_duplicates).then(HashSet::new),
+                dimension: self.length()?,
                 ..Memory::default()
             },
             query: query.clone(),
