@@ -205,7 +205,7 @@ impl PatchDataset {
                 index[row] = (status[row] == Status::Valid).then_some((piece, at));
             }
         }
-        let dimension = memory.dimension.or_else(|| self.dimension()).unwrap_or(0);
+        let dimension = memory.dimension.unwrap_or(0);
         let values = gather(
             &found.pieces,
             &index,

@@ -17,6 +17,19 @@ use crate::error::Result;
 /// Rows that are looked at.
 const LOOKED_AT: u64 = 256;
 
+impl OpenFile {
+    /// Length of the vectors, where the schema states it.
+    pub(super) fn stated_length(&self) -> Option<usize> {
+        match &self.columns.vector {
+            VectorColumns::Many(columns) => Some(columns.len()),
+            VectorColumns::One(column) => match self.schema.field(*column).data_type() {
+                DataType::FixedSizeList(_, n) => usize::try_from(*n).ok(),
+                _ => None,
+            },
+        }
+    }
+}
+
 impl PatchDataset {
     /// Stored numbers of a row: as the product or the schema says, else the commonest among the first rows that have a vector.
     /// `None` where no row has one.
@@ -35,12 +48,9 @@ impl PatchDataset {
 
     fn length_in(&self, open: &OpenFile) -> Result<Option<usize>> {
         let column = match &open.columns.vector {
-            VectorColumns::Many(columns) => return Ok(Some(columns.len())),
-            VectorColumns::One(column) => *column,
+            VectorColumns::One(column) if open.stated_length().is_none() => *column,
+            _ => return Ok(open.stated_length()),
         };
-        if let DataType::FixedSizeList(_, n) = open.schema.field(column).data_type() {
-            return Ok(usize::try_from(*n).ok());
-        }
         let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
         for group in 0..open.groups() {
             let rows = open.group_rows(group);

@@ -62,12 +62,6 @@ impl PatchDataset {
         &self.root
     }
 
-    /// Files.
-    #[must_use]
-    pub fn files(&self) -> usize {
-        self.files.len()
-    }
-
     /// Stored numbers of a row, where the product says so.
     fn dimension(&self) -> Option<usize> {
         let dimension = self.product.dimension_of(self.variant.as_ref())?;
@@ -93,12 +87,6 @@ impl PatchDataset {
             ));
         }
         Ok(())
-    }
-
-    /// What the product says of its time, for people: the dates of its rows need not be comparable.
-    #[must_use]
-    pub fn time_note(&self) -> Option<&str> {
-        self.product.time.as_ref()?.note.as_deref()
     }
 
     /// Refuses vectors where the product publishes no decode rule.

@@ -96,7 +96,7 @@ fn recognise(
     let named = if path.is_empty() { location.without_query() } else { path };
     for product in catalog.recognise(named).into_iter().filter(|p| p.format.form() == Form::Table) {
         if let Ok(open) = OpenFile::open(&product, location.clone())
-            && length(&open).is_none_or(|n| fits(&product, n))
+            && open.stated_length().is_none_or(|n| fits(&product, n))
         {
             return Ok((product, None));
         }
@@ -105,7 +105,7 @@ fn recognise(
     let open = OpenFile::open(&plain, location.clone())?;
     let dtype = dtype(&open).unwrap_or(DType::F32);
     Ok((
-        generic(length(&open), dtype)?,
+        generic(open.stated_length(), dtype)?,
         Some("no product recognised; opened as a plain table of vectors".to_owned()),
     ))
 }
@@ -113,18 +113,6 @@ fn recognise(
 fn fits(product: &Descriptor, length: usize) -> bool {
     let is = |d: Option<u32>| d.is_some_and(|d| d as usize == length);
     is(product.dimension) || product.variants.iter().any(|v| is(v.dimension)) || product.dimension.is_none()
-}
-
-/// Length of the vectors, where the schema says so.
-fn length(open: &OpenFile) -> Option<usize> {
-    use arrow::datatypes::DataType;
-    match &open.columns.vector {
-        VectorColumns::Many(columns) => Some(columns.len()),
-        VectorColumns::One(column) => match open.schema.field(*column).data_type() {
-            DataType::FixedSizeList(_, n) => usize::try_from(*n).ok(),
-            _ => None,
-        },
-    }
 }
 
 /// Type of the numbers, where it is one that codes have.

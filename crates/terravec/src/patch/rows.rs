@@ -163,7 +163,7 @@ impl PatchDataset {
             file.columns.vector().into_iter().filter_map(at).map(|c| batch.column(c).clone()).collect();
         // The numbers are taken over without a copy where nothing else holds them.
         drop(batch);
-        let dim = memory.dimension.or_else(|| self.dimension());
+        let dim = memory.dimension;
         let block = match (&file.columns.vector, vector.len()) {
             (VectorColumns::One(_), 1) => {
                 let column = vector.into_iter().next().unwrap_or_else(|| unreachable!("one column"));

@@ -265,10 +265,10 @@ impl Scan<'_> {
         &self.memory.tally
     }
 
-    /// Numbers of a vector, once a row was read.
+    /// Numbers of a vector; `None` where no row has one.
     #[must_use]
     pub fn dimension(&self) -> Option<usize> {
-        self.memory.dimension.or_else(|| self.dataset.dimension())
+        self.memory.dimension
     }
 
     /// Starts the next file that has rows; `false` at the end.

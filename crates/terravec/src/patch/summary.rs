@@ -125,10 +125,6 @@ impl PatchDataset {
             ),
             Table::Csv(..) => ("degrees".to_owned(), None),
         };
-        let length = match schema.field(open.columns.vector()[0]).data_type() {
-            arrow::datatypes::DataType::FixedSizeList(_, n) => usize::try_from(*n).ok(),
-            _ => None,
-        };
         let time = self.product.time.as_ref();
         let mut partitions: Vec<String> = Vec::new();
         for (key, _) in self.files.iter().flat_map(|f| &f.keys) {
@@ -160,7 +156,7 @@ impl PatchDataset {
                 (None, None) => "not stated".to_owned(),
             },
             vector,
-            dimension: self.dimension().or(length),
+            dimension: self.dimension().or_else(|| open.stated_length()),
             stored,
             decode: self.product.codec.to_string(),
             decodes: self.product.codec.decodes(),
