@@ -18,32 +18,20 @@ fn suite() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Numbers that are the same in every run (Steele and Vigna's SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % n as u64).unwrap()
-    }
-}
-
 fn damaged(bytes: &[u8], seed: u64) -> Vec<u8> {
-    let mut numbers = Numbers(seed);
+    let mut numbers = fastrand::Rng::with_seed(seed);
     let mut out = bytes.to_vec();
-    if numbers.below(5) == 0 {
-        out.truncate(numbers.below(bytes.len()));
+    if numbers.usize(..5) == 0 {
+        out.truncate(numbers.usize(..bytes.len()));
         return out;
     }
-    for _ in 0..=numbers.below(4) {
-        let i = numbers.below(out.len());
-        out[i] = match numbers.below(4) {
+    for _ in 0..=numbers.usize(..4) {
+        let i = numbers.usize(..out.len());
+        out[i] = match numbers.usize(..4) {
             0 => 0,
             1 => 0xff,
-            2 => out[i] ^ 1 << numbers.below(8),
-            _ => u8::try_from(numbers.below(256)).unwrap(),
+            2 => out[i] ^ 1 << numbers.usize(..8),
+            _ => numbers.u8(..),
         };
     }
     out
