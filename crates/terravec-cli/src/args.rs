@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Earth embeddings: sample, extract and convert any product, right by construction.
 ///
 /// DATASET is `ID=ROOT` or `ID@VARIANT=ROOT` (a product and where a copy of it lies), or a file, folder or URL that is
-/// recognised by what it holds. A location encoder is `ID=WEIGHTS`, or `ID` alone once its weights are downloaded. Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold.
+/// recognised by what it holds. A location encoder is `ID=WEIGHTS`, or `ID` alone once its weights are downloaded. Exit codes: 0 done, 1 failed, 2 usage.
 #[derive(Debug, Parser)]
 #[command(name = "terravec", version, max_term_width = 100)]
 pub(crate) struct Cli {
