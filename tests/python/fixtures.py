@@ -334,3 +334,12 @@ def write_geojson(path, geometries, properties=None):
     ]
     Path(path).write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     return path
+
+
+def with_geo(table, kind, covering=False):
+    """The table with a `geo` footer, and nothing else in it."""
+    column = {"encoding": "WKB", "geometry_types": [kind]}
+    if covering:
+        column["covering"] = {"bbox": {c: ["bbox", c] for c in ("xmin", "ymin", "xmax", "ymax")}}
+    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    return table.replace_schema_metadata({"geo": json.dumps(geo)})

@@ -2,17 +2,15 @@
 
 import json
 import os
-import shutil
 
 import numpy as np
 import products
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import shapely
 from conftest import TESTDATA
-from fixtures import write_points_csv
+from fixtures import with_geo, write_points_csv
 from pyproj import Geod
 
 PATCH = TESTDATA / "patch"
@@ -42,15 +40,6 @@ def read(path):
 
 def millis(column):
     return column.cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()).to_pylist()
-
-
-def with_geo(table, kind, covering=False):
-    """The table with a `geo` footer, and nothing else in it."""
-    column = {"encoding": "WKB", "geometry_types": [kind]}
-    if covering:
-        column["covering"] = {"bbox": {c: ["bbox", c] for c in ("xmin", "ymin", "xmax", "ymax")}}
-    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
-    return table.replace_schema_metadata({"geo": json.dumps(geo)})
 
 
 # --- opening ------------------------------------------------------------------------------------------------
@@ -533,30 +522,6 @@ def test_text_tables_of_features(terravec, tmp_path):
     assert sorted(map(tuple, found)) == sorted(map(tuple, values[1:3]))
 
 
-# --- join ---------------------------------------------------------------------------------------------------
-
-
-def test_a_join_of_pixels_and_a_table_at_labelled_points(terravec, tmp_path):
-    labelled = TESTDATA / "alphaearth" / "labelled"
-    out = tmp_path / "j.parquet"
-    points = labelled / "labelled_points.parquet"
-    terravec(
-        "sample", f"{products.ALPHAEARTH}={labelled}", labelled / "labelled_vectors.parquet",
-        "--points", points, "--nearest", 1, "--within", 1, "-o", out,
-    )  # fmt: skip
-    got = pq.read_table(out)
-    n = pq.read_table(points).num_rows
-    assert got.num_rows == n
-    assert pc.all(pc.equal(got["alphaearth_status"], "valid")).as_py()
-    assert pc.all(pc.equal(got["table_status"], "valid")).as_py()
-    a, b = np.array(got["alphaearth_embedding"].to_pylist()), np.array(got["table_embedding"].to_pylist())
-    assert np.array_equal(a.astype(np.float32), b.astype(np.float32)), (
-        "the table holds the vectors of these pixels"
-    )
-    provenance = json.loads(pq.ParquetFile(out).schema_arrow.metadata[b"terravec"])
-    assert [p["product"] for p in provenance] == ["alphaearth", "table"]
-
-
 def test_vectors_of_a_raster_product_in_a_table_are_its_vectors(terravec, tmp_path):
     table = TESTDATA / "alphaearth" / "labelled" / "labelled_vectors.parquet"
     info = terravec.json("info", f"{products.ALPHAEARTH}={table}")
@@ -567,78 +532,6 @@ def test_vectors_of_a_raster_product_in_a_table_are_its_vectors(terravec, tmp_pa
     want = np.array(pq.read_table(table)["embedding"].to_pylist(), np.float32)
     assert sorted(map(tuple, found)) == sorted(map(tuple, want))
     assert set(got["product"].to_pylist()) == {"alphaearth"}
-
-
-def footprints(tmp_path, seam):
-    """Squares over the two-zone AlphaEarth tree, with vectors of their own."""
-    lon = 6.0 + np.array([-0.004, -0.0005, 0.003, 2.0])
-    lat = np.array([52.0, 52.001, 51.999, 52.0])
-    shapes = shapely.box(lon - 0.0008, lat - 0.0005, lon + 0.0008, lat + 0.0005)
-    vectors = np.eye(4, 8, dtype=np.float32)
-    table = pa.table(
-        {
-            "id": ["a", "b", "c", "far"],
-            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 8),
-            "geometry": shapely.to_wkb(shapes),
-        }
-    )
-    path = tmp_path / "squares.parquet"
-    pq.write_table(with_geo(table, "Polygon"), path)
-    return path, shapes, vectors
-
-
-@pytest.mark.parametrize("how", ["mean", "median", "medoid"])
-def test_pixels_in_footprints_become_one_vector(terravec, tmp_path, seam, how):
-    path, shapes, vectors = footprints(tmp_path, seam)
-    region = tmp_path / "r.geojson"
-    features = [
-        {"type": "Feature", "properties": {"id": i}, "geometry": json.loads(shapely.to_geojson(s))}
-        for i, s in zip("abcd", shapes, strict=True)
-    ]
-    region.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    reduced, joined = tmp_path / "r.parquet", tmp_path / "j.parquet"
-    dataset = f"{products.ALPHAEARTH}={seam.root}"
-    terravec("extract", dataset, "--region", region, "--reduce", how, "--year", 2024, "-o", reduced)
-    terravec("sample", dataset, "--patches", path, "--reduce", how, "--year", 2024, "-o", joined)
-    got, want = pq.read_table(joined), pq.read_table(reduced)
-    assert got["id"].to_pylist() == ["a", "b", "c", "far"]
-    assert np.array_equal(np.array(got["table_embedding"].to_pylist()), vectors)
-    assert got["alphaearth_embedding"].to_pylist() == want["embedding"].to_pylist()
-    assert got["alphaearth_status"].to_pylist()[3] == "outside" and got["alphaearth_pixels"][0].as_py() > 50
-    terravec("sample", dataset, "--patches", path, "--year", 2024, "--inner", "-o", joined, "--force")
-    assert pq.read_table(joined)["id"].to_pylist() == ["a", "b", "c"]
-
-
-def test_pixels_of_a_footprint_across_the_antimeridian_are_not_made_up(terravec, tmp_path, seam):
-    lon = np.array([6.0, 179.99])
-    table = pa.table(
-        {
-            "id": ["a", "across"],
-            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(np.ones(16, np.float32)), 8),
-            "geometry": shapely.to_wkb(shapely.box(lon - 0.001, 51.999, lon + 0.02, 52.001)),
-        }
-    )
-    path = tmp_path / "across.parquet"
-    pq.write_table(with_geo(table, "Polygon"), path)
-    out = tmp_path / "o.parquet"
-    join = ("sample", f"{products.ALPHAEARTH}={seam.root}", "--patches", path, "--year", 2024, "-o", out)
-    said = terravec.fails(1, *join)
-    assert "patch 2" in said and "--bbox" in said and not out.exists()
-    terravec(*join, "--bbox", "5,51,7,53")
-    assert pq.read_table(out)["id"].to_pylist() == ["a"]
-
-
-def test_a_join_asks_for_the_year_it_needs(terravec, tmp_path, seam):
-    root = tmp_path / "two"
-    for year in (2023, 2024):
-        shutil.copytree(seam.root / "2024", root / str(year))
-    dataset = f"{products.ALPHAEARTH}={root}"
-    path, *_ = footprints(tmp_path, seam)
-    said = terravec.fails(1, "sample", dataset, path, "--points", "5.996,52")
-    assert "--year" in said and "2023, 2024" in said
-    got = terravec.json("sample", dataset, path, "--points", "5.996,52", "--year", "2022,2024")["rows"]
-    assert [r["year"] for r in got] == [2022, 2024]
-    assert [r["alphaearth_status"] for r in got] == ["outside", "valid"]
 
 
 # --- hostile ------------------------------------------------------------------------------------------------
@@ -667,137 +560,6 @@ def test_options_of_another_kind_are_refused(terravec, tmp_path, seam):
     assert ".parquet" in terravec.fails(1, "convert", CLAY, tmp_path / "o.tif")
 
 
-# --- rows that are easily lost ------------------------------------------------------------------------------
-
-
-def squares(path, west, dim=8, side=0.5, south=10.0, **columns):
-    """A table of squares: row k has the vector k·dim, k·dim + 1, …"""
-    west = np.asarray(west, float)
-    vectors = np.arange(len(west) * dim, dtype=np.float32).reshape(len(west), dim)
-    table = {
-        "id": [f"r{i}" for i in range(len(west))],
-        "embedding": pa.array(list(vectors), pa.list_(pa.float32())),
-        "geometry": shapely.to_wkb(shapely.box(west, south, west + side, south + side)),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(with_geo(pa.table(table | columns), "Polygon"), path)
-    return path
-
-
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_footprints_across_the_antimeridian_are_found_from_both_sides(terravec, tmp_path, wrapped):
-    path = squares(tmp_path / "t.parquet", [179.75, 10.0])
-    if wrapped:
-        table = pq.read_table(path)
-        ring = [(179.75, 10), (-179.75, 10), (-179.75, 10.5), (179.75, 10.5), (179.75, 10)]
-        shapes = pa.array([shapely.Polygon(ring).wkb, table["geometry"][1].as_py()])
-        pq.write_table(with_geo(table.set_column(2, "geometry", shapes), "Polygon"), path)
-    for lon in (179.8, -179.8):
-        [row] = terravec.json("sample", path, f"--points={lon},10.1")["rows"]
-        assert row["patch_id"] == "r0", lon
-        box = shapely.box(lon - 0.01, 10.1, lon + 0.01, 10.2)
-        region = tmp_path / "r.geojson"
-        region.write_text(
-            json.dumps({"type": "Feature", "properties": {}, "geometry": json.loads(shapely.to_geojson(box))})
-        )
-        out = tmp_path / "o.parquet"
-        for where in ([f"--bbox={lon - 0.01},10,{lon + 0.01},11"], ["--region", region]):
-            terravec("extract", path, *where, "-o", out, "--force")
-            assert pq.read_table(out)["id"].to_pylist() == ["r0"], where
-
-
-def test_a_point_on_any_edge_is_in_the_footprint(terravec, tmp_path):
-    path = squares(tmp_path / "t.parquet", [1.0])
-    for point in ("1,10.2", "1.5,10.2", "1.2,10", "1.2,10.5", "1.5,10.5"):
-        assert terravec.json("sample", path, "--points", point)["status"] == {"valid": 1}, point
-
-
-def test_rows_that_have_no_readable_place_or_time_are_told_of(terravec, tmp_path):
-    shapes = [b"\x01\x02", shapely.box(1, 10, 2, 11).wkb, shapely.box(2, 10, 3, 11).wkb]
-    path = squares(tmp_path / "t.parquet", [0, 1, 2], geometry=shapes, date=["2020-01-01"] * 2 + ["never"])
-    out = tmp_path / "o.parquet"
-    verbs = [
-        ["extract", path, "--bbox", "0,0,20,20", "-o", out, "--force"],
-        ["extract", path, "--bbox", "0,0,20,20", "--year", 2020, "-o", out, "--force"],
-        ["sample", path, "--points", "1.5,10.5", "-o", out, "--force"],
-        ["sample", path, "--points", "1.5,10.5", "--nearest", 1, "--year", 2020, "-o", out, "--force"],
-    ]
-    for verb in verbs:
-        assert "row 1:" in terravec.fails(1, *verb), verb
-        done = terravec(*verb, "--skip-bad")
-        assert "1 rows left out: a place" in done.stderr and "1 rows left out: a time" in done.stderr
-        table = pq.read_table(out)
-        assert table.num_rows == 1 and table["status"].to_pylist() == ["valid"]
-
-
-def test_rows_without_a_vector_may_come_first(terravec, tmp_path):
-    squares(tmp_path / "t" / "a.parquet", [0, 1], embedding=pa.array([None, None], pa.list_(pa.float32())))
-    squares(tmp_path / "t" / "b.parquet", [2, 3])
-    out = tmp_path / "o.parquet"
-    for codes in ([], ["--codes"]):
-        terravec("convert", tmp_path / "t", out, "--force", *codes)
-        got = pq.read_table(out)
-        assert sorted(got["status"].to_pylist()) == ["nodata", "nodata", "valid", "valid"]
-        assert got["codes" if codes else "embedding"].type.list_size == 8
-    terravec("sample", tmp_path / "t" / "b.parquet", "--patches", tmp_path / "t", "-o", out, "--force")
-    assert pq.read_table(out)["table_status"].to_pylist() == ["nodata", "nodata", "valid", "valid"]
-    empty = pa.array([[], [1.0, 2.0]], pa.list_(pa.float32()))
-    path = squares(tmp_path / "e.parquet", [0, 1], embedding=empty)
-    tally = json.loads(terravec("convert", path, out, "--force", "--skip-bad", "--json").stdout)["tally"]
-    assert tally["rows"] == 1 and sum(tally["skipped"].values()) == 1
-
-
-@pytest.mark.parametrize("other", [{"more": [1.0, 2.0]}, {"a": [0.5, 1.5]}, {"a": ["x", "1"]}])
-def test_columns_that_differ_over_files_are_an_error(terravec, tmp_path, other):
-    squares(tmp_path / "t" / "a.parquet", [0, 1], a=[1, 2])
-    squares(tmp_path / "t" / "b.parquet", [2, 3], **({"a": [3, 4]} | other))
-    for verb in (["convert", tmp_path / "t", tmp_path / "o.parquet"],
-                 ["sample", tmp_path / "t", "--patches", tmp_path / "t"]):  # fmt: skip
-        said = terravec.fails(1, *verb)
-        assert f"`{next(iter(other))}`" in said and "apart" in said
-
-
-def test_patches_of_files_with_columns_in_another_order(terravec, tmp_path):
-    squares(tmp_path / "t" / "a.parquet", [0], p=["p"], q=["q"])
-    path = squares(tmp_path / "t" / "b.parquet", [1], p=["p"], q=["q"])
-    table = pq.read_table(path)
-    pq.write_table(table.select(["q", "p", "id", "embedding", "geometry"]), path)
-    rows = terravec.json("sample", path, "--patches", tmp_path / "t")["rows"]
-    assert [(r["p"], r["q"], r["id"]) for r in rows] == [("p", "q", "r0")] * 2
-
-
-def test_names_of_columns_and_files_may_be_those_of_others(terravec, tmp_path):
-    """A caller's `rank`, a README.txt, an id of bytes, a geometry with a capital."""
-    path = squares(tmp_path / "t" / "a.parquet", [0, 1], id=pa.array([b"\xff\x01", b"ab"], pa.binary(2)))
-    table = pq.read_table(path).rename_columns(["id", "embedding", "Geometry"])
-    pq.write_table(table.replace_schema_metadata(None), path)
-    (tmp_path / "t" / "README.txt").write_text("Vectors, and more.\n")
-    assert any("README.txt" in n for n in terravec.json("info", tmp_path / "t")["notes"])
-    points = tmp_path / "p.csv"
-    points.write_text("rank,patch_id,lon,lat\n7,mine,0.2,10.2\n")
-    got = terravec.table(tmp_path / "t", "--points", points, "--nearest", 2, out=tmp_path / "o.parquet")
-    assert got["rank_"].to_pylist() == [7, 7] and got["rank"].to_pylist() == [1, 2]
-    assert got["patch_id_"].to_pylist() == ["mine"] * 2 and got["patch_id"].to_pylist() == ["ff01", "6162"]
-
-
-def test_an_empty_file_does_not_hide_where_the_others_lie(terravec, tmp_path):
-    for name, rows in [("a", 0), ("b", 3)]:
-        lon = np.arange(float(rows))
-        vectors = pa.array(np.zeros(8 * rows, np.float32))
-        table = {"lon": lon, "lat": lon, "embedding": pa.FixedSizeListArray.from_arrays(vectors, 8)}
-        pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
-    assert terravec.json("info", tmp_path)["bbox"] == [0, 0, 2, 2]
-    assert "2.00000,2.00000" in terravec("sample", tmp_path, "--points", "50,50").stderr
-
-
-def test_counts_of_seconds_are_no_times(terravec, tmp_path):
-    path = squares(tmp_path / "t.parquet", [0, 1], timestamp=[1_600_000_000, 1_600_000_001])
-    out = tmp_path / "o.parquet"
-    terravec("convert", path, out)
-    assert pq.read_table(out)["time_start"].null_count == 2
-    assert "when" in terravec.fails(1, "convert", path, out, "--force", "--year", 2020)
-
-
 def test_options_that_would_do_nothing_are_refused(terravec, tmp_path):
     out = tmp_path / "o.parquet"
     assert "--no-mask" in terravec.fails(2, "extract", CLAY, "--bbox", "0,0,1,1", "--no-mask", "-o", out)
@@ -805,20 +567,3 @@ def test_options_that_would_do_nothing_are_refused(terravec, tmp_path):
     assert "--within" in terravec.fails(
         2, "sample", CLAY, "--points", "0,0", "--nearest", 1, "--within", "nan"
     )
-
-
-def test_boxes_across_the_antimeridian_do_not_hide_rows(terravec, tmp_path):
-    """Their west is east of their east, so that the statistics of a row group say another span."""
-    path = squares(tmp_path / "t.parquet", [179.75, 10.0, -175.0])
-    corners = {
-        "xmin": [179.75, 10.0, -175.0],
-        "ymin": [10.0] * 3,
-        "xmax": [-179.75, 10.5, -174.5],
-        "ymax": [10.5] * 3,
-    }
-    table = pq.read_table(path).append_column(
-        "bbox", pa.StructArray.from_arrays([pa.array(v) for v in corners.values()], list(corners))
-    )
-    pq.write_table(with_geo(table, "Polygon", covering=True), path)
-    for lon in (179.8, -179.8):
-        assert terravec.json("sample", path, f"--points={lon},10.1")["rows"][0]["patch_id"] == "r0"
