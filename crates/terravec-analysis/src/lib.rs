@@ -1,0 +1,4 @@
+//! What is made of vectors: maps, search, change and clusters.
+//!
+//! Nothing here reads files. It takes tables, rasters and streams of windows from the engine, and hands back models, tables and rasters that
+//! know where they come from.
