@@ -161,6 +161,29 @@ impl Samples {
         self.len() == 0
     }
 
+    /// The columns of a table of `width` columns, one after the other: pixel by pixel becomes band by band.
+    ///
+    /// # Panics
+    /// If `width` is 0.
+    #[must_use]
+    pub fn transposed(&self, width: usize) -> Self {
+        /// Numbers handled at a time, so that they stay in the nearest cache.
+        const NEAR: usize = 16 * 1024;
+        with_samples!(self, v => {
+            let rows = v.len() / width;
+            let step = (NEAR / width).clamp(16, 1024);
+            let mut out = v.clone();
+            for (i, run) in v.chunks(step * width).enumerate() {
+                for (b, column) in out.chunks_exact_mut(rows.max(1)).enumerate() {
+                    for (o, row) in column[i * step..].iter_mut().zip(run.chunks_exact(width)) {
+                        *o = row[b];
+                    }
+                }
+            }
+            Self::from(out)
+        })
+    }
+
     /// The numbers as little-endian bytes.
     #[must_use]
     pub fn to_le_bytes(&self) -> Vec<u8> {
@@ -179,6 +202,8 @@ pub struct Codes {
     pub height: usize,
     /// Columns, the fastest axis.
     pub width: usize,
+    /// What the codes of each pixel are to be multiplied with, `height * width`, where the product keeps that apart.
+    pub scales: Option<Vec<f32>>,
 }
 
 impl Codes {
@@ -189,7 +214,17 @@ impl Codes {
     #[must_use]
     pub fn new(samples: Samples, bands: usize, height: usize, width: usize) -> Self {
         assert_eq!(samples.len(), bands * height * width, "shape does not fit the samples");
-        Self { samples, bands, height, width }
+        Self { samples, bands, height, width, scales: None }
+    }
+
+    /// The same with a scale for each pixel.
+    ///
+    /// # Panics
+    /// If there are not `height * width` of them.
+    #[must_use]
+    pub fn with_scales(self, scales: Vec<f32>) -> Self {
+        assert_eq!(scales.len(), self.height * self.width, "one scale per pixel");
+        Self { scales: Some(scales), ..self }
     }
 
     /// `value` everywhere.
@@ -218,7 +253,7 @@ impl Codes {
             }
             Samples::from(out)
         });
-        Self::new(samples, bands.len(), self.height, self.width)
+        Self { scales: self.scales.clone(), ..Self::new(samples, bands.len(), self.height, self.width) }
     }
 
     /// The part with `height` rows from `row` and `width` columns from `col`, all bands.
@@ -238,6 +273,9 @@ impl Codes {
             }
             Samples::from(out)
         });
-        Self::new(samples, self.bands, height, width)
+        let rows = |s: &Vec<f32>| {
+            (row..row + height).flat_map(|y| s[y * self.width + col..][..width].to_vec()).collect()
+        };
+        Self { scales: self.scales.as_ref().map(rows), ..Self::new(samples, self.bands, height, width) }
     }
 }

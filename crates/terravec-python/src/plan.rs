@@ -103,6 +103,7 @@ impl Plan {
             ));
         }
         let stack = work::run(py, None, move |_| {
+            plan.check_unscaled("an array")?;
             let shape = [periods.len(), plan.band_names.len(), height, width];
             let mut parts = periods.iter().map(|p| plan.read(*p, window).map(parts));
             let (mut data, mut status) = parts

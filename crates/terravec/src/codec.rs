@@ -6,13 +6,15 @@
 //!   (Google, "AlphaEarth Foundations on Google Cloud Storage" readme).
 //! * *FSQ* (Embedded Seamless Data): `digit = ⌊code / basis⌋ mod level`, `v = (digit − ⌊level/2⌋) / ⌊level/2⌋`; a pixel
 //!   whose codes are all 0 is missing (arXiv 2601.11183).
+//! * *per-pixel scale* (Tessera): `v = q · s` in float32, with one `s` per pixel; an `s` that is not finite, or outside the product's bounds,
+//!   says that the pixel is missing, and why (geotessera's readme and registry).
 //! * *identity* and *linear*: the number itself, or `q · scale + offset`.
 
 use half::f16;
 use rayon::prelude::*;
 use terravec_io::{Codes, DType, Samples, with_samples};
 
-use crate::catalog::{CodecSpec, Descriptor, MissingRule as Rule};
+use crate::catalog::{CodecSpec, Descriptor, MissingRule as Rule, ScaleMeaning};
 use crate::vectors::{Status, Vectors};
 
 /// A stored number, as float64.
@@ -147,13 +149,10 @@ impl Decoder {
                 (bands, bands)
             }
             CodecSpec::PerPixelScale { .. } => {
-                if !dtype.is_float() {
-                    return Err(CodecError::NotARaster {
-                        product: product.id.clone(),
-                        codec: "per_pixel_scale",
-                    });
+                // Mirrors that were decoded before they were written.
+                if dtype.is_float() {
+                    codec = CodecSpec::Identity;
                 }
-                codec = CodecSpec::Identity;
                 (bands, bands)
             }
             CodecSpec::SignBits { .. } => {
@@ -238,6 +237,12 @@ impl Decoder {
         !matches!(self.codec, CodecSpec::Fsq { .. }) && !self.zeros_are_missing()
     }
 
+    /// Whether codes mean nothing without the scale of their pixel.
+    #[must_use]
+    pub fn scaled(&self) -> bool {
+        matches!(self.codec, CodecSpec::PerPixelScale { .. })
+    }
+
     /// Whether a pixel is missing when all its codes are 0.
     #[must_use]
     pub fn zeros_are_missing(&self) -> bool {
@@ -271,7 +276,38 @@ impl Decoder {
         for rule in &self.rules {
             with_samples!(&codes.samples, v => mark_missing(v, code_bands, n, *rule, &mut missing));
         }
-        missing.into_iter().map(|m| if m { Status::Nodata } else { Status::Valid }).collect()
+        let mut status: Vec<Status> =
+            missing.into_iter().map(|m| if m { Status::Nodata } else { Status::Valid }).collect();
+        if self.scaled() {
+            // Codes that come without their scales have no values.
+            let none = vec![f32::INFINITY; if codes.scales.is_none() { n } else { 0 }];
+            for (status, &scale) in status.iter_mut().zip(codes.scales.as_ref().unwrap_or(&none)) {
+                *status = (*status).max(self.status_of_scale(scale));
+            }
+        }
+        status
+    }
+
+    /// What a scale says of its pixel. Scales that can't be are as good as none.
+    fn status_of_scale(&self, scale: f32) -> Status {
+        let CodecSpec::PerPixelScale { valid_min_exclusive, valid_max_exclusive, infinite, nan, .. } =
+            &self.codec
+        else {
+            return Status::Valid;
+        };
+        let meaning = if scale.is_nan() {
+            *nan
+        } else if scale.is_infinite() {
+            *infinite
+        } else if f64::from(scale) > *valid_min_exclusive && f64::from(scale) < *valid_max_exclusive {
+            return Status::Valid;
+        } else {
+            ScaleMeaning::Nodata
+        };
+        match meaning {
+            ScaleMeaning::Water => Status::Water,
+            ScaleMeaning::Nodata => Status::Nodata,
+        }
     }
 
     /// Decodes a block. `codes` holds the stored bands (all of them, or any subset where [`Self::bandwise`]);
@@ -287,6 +323,7 @@ impl Decoder {
             CodecSpec::Fsq { levels, codes_per_pixel, .. } => {
                 (fsq(codes, levels, *codes_per_pixel as usize), *codes_per_pixel as usize * levels.len())
             }
+            CodecSpec::PerPixelScale { .. } => (scaled(codes), codes.bands),
             codec => (numbers(codec, &codes.samples).unwrap_or_default(), codes.bands),
         };
         let mut vectors = Vectors { data, status, bands, height: codes.height, width: codes.width };
@@ -504,6 +541,29 @@ pub(crate) fn decode_table(product: &Descriptor, samples: Samples) -> Result<Vec
         (samples, CodecSpec::SignedSquare { .. }) if samples.dtype().is_float() => Ok(map(&samples, |q| q)),
         (samples, codec) => Ok(numbers(codec, &samples).unwrap_or_default()),
     }
+}
+
+/// Codes times the scale of their pixel, in float32 as the product's own reader does it.
+#[allow(clippy::cast_possible_truncation)]
+fn scaled(codes: &Codes) -> Vec<f32> {
+    let n = codes.height * codes.width;
+    let mut out = vec![f32::NAN; codes.bands * n];
+    let Some(scales) = &codes.scales else { return out };
+    macro_rules! multiply {
+        ($v:expr, $to_f32:expr) => {
+            out.par_chunks_mut(n.max(1)).zip($v.par_chunks(n.max(1))).for_each(|(out, band)| {
+                for ((o, &q), s) in out.iter_mut().zip(band).zip(scales) {
+                    *o = $to_f32(q) * s;
+                }
+            })
+        };
+    }
+    match &codes.samples {
+        // By far the commonest, and worth the processor's own conversion.
+        Samples::I8(v) => multiply!(v, f32::from),
+        samples => with_samples!(samples, v => multiply!(v, |q| Number::to_f64(q) as f32)),
+    }
+    out
 }
 
 /// Finite scalar quantisation: each code holds one digit per level; decoded band = code index · levels + digit.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use terravec_geo::GeoError;
+use terravec_io::npy::NpyError;
 use terravec_io::source::SourceError;
 use terravec_io::table::TableError;
 use terravec_io::tiff::{CogError, TiffError};
@@ -25,6 +26,9 @@ pub enum Error {
     /// A GeoTIFF could not be read or written.
     #[error(transparent)]
     Tiff(#[from] TiffError),
+    /// A NumPy file could not be read.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
     /// A COG could not be written.
     #[error(transparent)]
     Cog(#[from] CogError),
@@ -145,6 +149,7 @@ impl Error {
             Self::Source(e) => e.help().map(ToString::to_string),
             Self::Table(e) => e.help().map(ToString::to_string),
             Self::Tiff(e) => e.help().map(ToString::to_string),
+            Self::Npy(e) => e.help().map(ToString::to_string),
             Self::Cog(CogError::Spec { .. }) => {
                 Some("choose a target CRS by its EPSG code with --crs".into())
             }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, FixedSizeListArray, Float64Array, Int32Array, RecordBatch, StringArray,
-    TimestampMillisecondArray, UInt32Array, UInt64Array,
+    ArrayRef, BinaryArray, FixedSizeListArray, Float32Array, Float64Array, Int32Array, RecordBatch,
+    StringArray, TimestampMillisecondArray, UInt32Array, UInt64Array,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::take;
@@ -188,6 +188,8 @@ pub struct PixelRows {
     pub values: Samples,
     /// Whether the numbers are codes.
     pub codes: bool,
+    /// What the codes of each row are to be multiplied with, where the product keeps that apart.
+    pub scales: Option<Vec<f32>>,
     /// Bands.
     pub depth: usize,
 }
@@ -209,6 +211,9 @@ pub fn pixels(p: PixelRows, provenance: &Provenance) -> Result<RecordBatch> {
     ];
     columns.extend(times(&vec![p.interval; rows]));
     columns.push(product(provenance, rows));
+    if let Some(scales) = p.scales {
+        columns.push(column("scale", Arc::new(Float32Array::from(scales))));
+    }
     let name = if p.codes { "codes" } else { "embedding" };
     columns.push(vectors(name, numbers(p.values), p.depth, &vec![Status::Valid; rows])?);
     columns.push(column("geometry", Arc::new(geometry)));

@@ -24,8 +24,39 @@ pub struct TileNaming {
     /// Files that list the tiles.
     #[serde(default)]
     pub index: Vec<String>,
+    /// Where tiles that don't say where they lie have that from.
+    pub georeference: Option<Georeference>,
     #[serde(skip)]
     compiled: OnceLock<Result<Regex, String>>,
+}
+
+/// GeoTIFFs on the grids of tiles that have no georeference of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Georeference {
+    /// Folders they may lie in, beside or above the tiles; in them there may be a folder per version.
+    pub folders: Vec<String>,
+    /// What they are called, with groups of the tile's name in braces.
+    pub file: String,
+    /// Their value where there is water.
+    pub water: Option<f64>,
+}
+
+impl Georeference {
+    /// The name of the file for the tile `name`; `None` where the name lacks a group.
+    #[must_use]
+    pub fn file_of(&self, name: &TileName) -> Option<String> {
+        let mut out = String::new();
+        let mut rest = self.file.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            let (group, after) = after.split_once('}')?;
+            out.push_str(before);
+            out.push_str(name.get(group)?);
+            rest = after;
+        }
+        out.push_str(rest);
+        Some(out)
+    }
 }
 
 /// What a file's name says.
@@ -52,8 +83,8 @@ pub struct BandNames {
 
 impl PartialEq for TileNaming {
     fn eq(&self, other: &Self) -> bool {
-        (&self.pattern, &self.examples, &self.path, &self.index)
-            == (&other.pattern, &other.examples, &other.path, &other.index)
+        (&self.pattern, &self.examples, &self.path, &self.index, &self.georeference)
+            == (&other.pattern, &other.examples, &other.path, &other.index, &other.georeference)
     }
 }
 

@@ -110,6 +110,7 @@ fn rows(
         let (width, height) = (w.round() as usize, h.round() as usize);
         tiles.push(Tile {
             path: path.value(i).to_string(),
+            step: 0,
             grid: Grid { crs: system, affine: Affine::north_up(e[0], e[3], PIXEL, PIXEL), width, height },
             lonlat: LonLatBox { west: e[4], south: e[5], east: e[6], north: e[7] },
             interval: Some(Interval::year(year)),

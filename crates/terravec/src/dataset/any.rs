@@ -7,7 +7,7 @@ use terravec_io::vector::Points;
 
 use super::RasterDataset;
 use super::open::{OpenOptions, not_found, open_raster, split_spec};
-use super::product::is_raster;
+use super::product::{is_npy, is_raster};
 use crate::catalog::{Descriptor, Form, Kind};
 use crate::error::{Error, Result};
 use crate::location::LocationDataset;
@@ -86,6 +86,7 @@ impl Dataset {
         }
         if let Some((p, _)) = &product
             && !is_raster(p)
+            && !is_npy(p)
         {
             return Err(Error::open(
                 format!("product {} comes as {}, which can't be opened yet", p.id, p.format.name()),

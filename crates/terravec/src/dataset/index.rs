@@ -191,6 +191,7 @@ fn read_batch(batch: &RecordBatch, tiles: &mut Vec<Tile>) -> Option<()> {
     for i in 0..batch.num_rows() {
         tiles.push(Tile {
             path: path.value(i).to_string(),
+            step: 0,
             grid: Grid {
                 crs: systems.get(crs.key(i)?)?.clone(),
                 affine: Affine::new(dx.value(i), 0.0, x0.value(i), 0.0, dy.value(i), y0.value(i)),

@@ -2,8 +2,12 @@
 
 mod aef_index;
 mod any;
+pub(crate) mod file;
 mod index;
+mod npy;
 mod open;
+mod open_npy;
+pub(crate) mod own;
 mod product;
 pub(crate) mod reader;
 mod recognise;
@@ -14,10 +18,10 @@ use std::sync::{Arc, Mutex};
 
 use terravec_geo::{Grid, LonLatBox};
 use terravec_io::source::Location;
-use terravec_io::tiff::GeoTiff;
 use terravec_io::vector::Points;
 
 pub use any::{Dataset, SampleRequest};
+use file::Files;
 pub use open::OpenOptions;
 pub(crate) use product::fixed_interval;
 use reader::{BlockCache, TileReader};
@@ -39,6 +43,7 @@ pub struct RasterDataset {
     version: Option<String>,
     root: Location,
     tiles: Arc<Vec<Tile>>,
+    files: Arc<Files>,
     notes: Vec<String>,
     open: Arc<Mutex<VecDeque<Arc<TileReader>>>>,
     /// Blocks kept for the next query.
@@ -261,8 +266,8 @@ impl RasterDataset {
         }
         let tile = &self.tiles[id];
         let location = self.root.join(&tile.path);
-        let tiff = GeoTiff::open(location.open()?)?;
-        if tiff.grid().is_none_or(|g| {
+        let file = self.files.open(&location, tile, &self.product)?;
+        if file.grid().is_none_or(|g| {
             (g.width, g.height, g.affine) != (tile.grid.width, tile.grid.height, tile.grid.affine)
         }) {
             return Err(Error::open(
@@ -273,9 +278,9 @@ impl RasterDataset {
                 "the file was replaced after it was indexed; touch its folder or clear the cache to index again",
             ));
         }
-        let decoder = Decoder::new(&self.product, tiff.bands(), tiff.dtype(), tiff.nodata())
+        let decoder = Decoder::new(&self.product, file.bands(), file.dtype(), file.nodata())
             .map_err(Error::codec(location.to_string()))?;
-        let reader = Arc::new(TileReader { id, tiff, decoder, location });
+        let reader = Arc::new(TileReader { id, file, decoder, location });
         if let Ok(mut open) = self.open.lock() {
             if open.len() >= OPEN_TILES {
                 open.pop_front();
@@ -295,7 +300,7 @@ impl RasterDataset {
         if let Some(names) = product::band_names(&self.product).filter(|names| names.len() == n) {
             return Ok(names);
         }
-        let file = reader.tiff.band_names();
+        let file = reader.file.band_names();
         Ok((0..n)
             .map(|i| {
                 file.get(i)
@@ -341,10 +346,9 @@ impl RasterDataset {
             }
         }
         let mut notes = self.notes.clone();
-        if reader.tiff.was_south_up() {
+        if reader.file.was_south_up() {
             notes.push("rows are stored south first; they are read north first".into());
         }
-        let (bw, bh) = reader.tiff.block_size();
         let b = self.lonlat();
         Ok(Summary {
             product: self.product.id.clone(),
@@ -353,9 +357,9 @@ impl RasterDataset {
             root: self.root.to_string(),
             tiles: self.tiles.len(),
             years,
-            stored_bands: reader.tiff.bands(),
-            dtype: reader.tiff.dtype().to_string(),
-            nodata: reader.tiff.nodata(),
+            stored_bands: reader.file.bands(),
+            dtype: reader.file.dtype().to_string(),
+            nodata: reader.file.nodata(),
             bands: self.band_names()?,
             dimension: reader.decoder.decodes().then(|| reader.decoder.dimension()),
             decode: self.product.codec.to_string(),
@@ -364,12 +368,7 @@ impl RasterDataset {
             resolution: self.tiles[0].grid.res(),
             bbox: [b.west, b.south, b.east, b.north],
             grid: (self.tiles.len() == 1).then(|| GridSummary::of(&self.tiles[0].grid)),
-            layout: format!(
-                "GeoTIFF, {} interleave, {bw}×{bh} blocks, {}, {} overviews",
-                reader.tiff.interleave().name(),
-                reader.tiff.compression_name(),
-                reader.tiff.levels().len().saturating_sub(1)
-            ),
+            layout: reader.file.layout(),
             licence: self.product.licence.clone(),
             attribution: self.product.attribution.clone(),
             notes,

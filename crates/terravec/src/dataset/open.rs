@@ -8,12 +8,14 @@ use rayon::prelude::*;
 use terravec_io::source::{self, Location};
 use terravec_io::tiff::GeoTiff;
 
+use super::file::Files;
 use super::product::{fingerprint, interval_of};
 use super::reader::BlockCache;
 use super::tile::Tile;
-use super::{RasterDataset, aef_index, index, recognise};
+use super::{RasterDataset, aef_index, index, open_npy, own, recognise};
 use crate::catalog::{Catalog, Descriptor, Variant};
 use crate::error::{Error, Result};
+use crate::time::Interval;
 
 /// How a dataset is opened.
 #[derive(Debug, Clone)]
@@ -63,41 +65,60 @@ pub(super) fn open_raster(
     options: &OpenOptions,
 ) -> Result<RasterDataset> {
     let catalog = &options.catalog;
+    if open_npy::is_there(&root, product.as_ref().map(|(p, _)| p.as_ref()), catalog)? {
+        return open_npy::open(root, product, options);
+    }
     let (product, variant) = product.map_or((None, None), |(p, v)| (Some(p), v));
     let version = variant.map(|v| v.id);
-    let (tiles, product, notes) = if let Some(path) = root.path().filter(|p| p.is_dir()) {
+    let found = if let Some(path) = root.path().filter(|p| p.is_dir()) {
         folder(&root, path, product, options)?
     } else if root.file_name() == aef_index::NAME {
-        let product = require_aef(product, catalog)?;
-        let base = root.parent();
-        let tiles = aef_index::read(&base)?;
-        return Ok(dataset(product, version, base, tiles, Vec::new(), options));
+        let found = Opened::new(aef_index::read(&root.parent())?, require_aef(product, catalog)?);
+        return Ok(dataset(found, version, root.parent(), Files::Tiff, options));
     } else if root.is_remote() && !is_tiff(root.file_name()) {
-        let product = require_aef(product, catalog)?;
-        (aef_index::read(&root)?, product, Vec::new())
+        Opened::new(aef_index::read(&root)?, require_aef(product, catalog)?)
     } else {
         single(&root, product, catalog)?
     };
-    if tiles.is_empty() {
-        return Err(Error::open(format!("{root}: no tile of {} in there", product.id), "check the folder"));
+    if found.tiles.is_empty() {
+        return Err(Error::open(
+            format!("{root}: no tile of {} in there", found.product.id),
+            "check the folder",
+        ));
     }
-    Ok(dataset(product, version, root, tiles, notes, options))
+    Ok(dataset(found, version, root, Files::Tiff, options))
 }
 
-fn dataset(
-    product: Arc<Descriptor>,
+/// What was found where a dataset was said to be.
+pub(super) struct Opened {
+    pub(super) tiles: Vec<Tile>,
+    pub(super) product: Arc<Descriptor>,
+    pub(super) notes: Vec<String>,
+    /// The version that the files say they are.
+    pub(super) version: Option<String>,
+}
+
+impl Opened {
+    fn new(tiles: Vec<Tile>, product: Arc<Descriptor>) -> Self {
+        Self { tiles, product, notes: Vec::new(), version: None }
+    }
+}
+
+/// The dataset of what was found; `version` as asked for.
+pub(super) fn dataset(
+    found: Opened,
     version: Option<String>,
     root: Location,
-    tiles: Vec<Tile>,
-    notes: Vec<String>,
+    files: Files,
     options: &OpenOptions,
 ) -> RasterDataset {
     RasterDataset {
-        product,
-        version,
+        product: found.product,
+        version: found.version.or(version),
         root,
-        tiles: Arc::new(tiles),
-        notes,
+        tiles: Arc::new(found.tiles),
+        files: Arc::new(files),
+        notes: found.notes,
         open: Arc::new(Mutex::new(VecDeque::new())),
         blocks: Arc::new(BlockCache::patient(options.block_cache)),
     }
@@ -152,19 +173,23 @@ fn tile_of(
         )
     })?;
     let lonlat = grid.lonlat_bbox().map_err(Error::geo(location.to_string()))?;
+    let own = || match own::of_tiff(tiff)?.years[..] {
+        [year] => Some(Interval::year(year)),
+        _ => None,
+    };
+    let named = interval_of(product, if path.is_empty() { location.without_query() } else { path });
     Ok(Tile {
         path: path.to_string(),
+        step: 0,
         grid: grid.clone(),
         lonlat,
-        interval: interval_of(product, if path.is_empty() { location.without_query() } else { path }),
+        interval: named.or_else(own),
         bands: tiff.bands(),
         dtype: tiff.dtype(),
         size,
         modified_ms,
     })
 }
-
-type Opened = (Vec<Tile>, Arc<Descriptor>, Vec<String>);
 
 fn single(root: &Location, product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Result<Opened> {
     let src = root.open()?;
@@ -177,7 +202,8 @@ fn single(root: &Location, product: Option<Arc<Descriptor>>, catalog: &Catalog) 
     crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
         .map_err(Error::codec(root.to_string()))?;
     let tile = tile_of("", root, &tiff, &product, size, 0)?;
-    Ok((vec![tile], product, note.into_iter().collect()))
+    let version = own::of_tiff(&tiff).and_then(|own| own.version);
+    Ok(Opened { version, notes: note.into_iter().collect(), ..Opened::new(vec![tile], product) })
 }
 
 fn folder(
@@ -188,7 +214,8 @@ fn folder(
 ) -> Result<Opened> {
     if path.join(aef_index::NAME).is_file() {
         let product = require_aef(product, &options.catalog)?;
-        return Ok((aef_index::read(root)?, product, vec![format!("tiles taken from {}", aef_index::NAME)]));
+        let notes = vec![format!("tiles taken from {}", aef_index::NAME)];
+        return Ok(Opened { notes, ..Opened::new(aef_index::read(root)?, product) });
     }
     let cache = options.cache();
     // A folder opened as another product, or after its descriptor changed, is another index.
@@ -196,7 +223,7 @@ fn folder(
     if let (Some(cache), Some(product)) = (&cache, &product)
         && let Some(tiles) = index::load(cache, path, &fingerprint)
     {
-        return Ok((tiles, Arc::clone(product), Vec::new()));
+        return Ok(Opened::new(tiles, Arc::clone(product)));
     }
     let files: Vec<_> = source::list(root)?.into_iter().filter(|e| is_tiff(&e.path)).collect();
     let Some(first) = files.first() else {
@@ -205,18 +232,22 @@ fn folder(
             "open a folder of .tif or .tiff files, or name the file",
         ));
     };
-    let (product, note) = match product {
-        Some(p) => (p, None),
+    let (product, note, version) = match product {
+        Some(p) => (p, None, None),
         None => {
             let location = root.join(&first.path);
-            recognise::product_of(location.file_name(), &GeoTiff::open(location.open()?)?, &options.catalog)?
+            let tiff = GeoTiff::open(location.open()?)?;
+            let (product, note) = recognise::product_of(location.file_name(), &tiff, &options.catalog)?;
+            (product, note, own::of_tiff(&tiff).and_then(|own| own.version))
         }
     };
+    let opened =
+        |tiles, product| Opened { version, notes: note.into_iter().collect(), ..Opened::new(tiles, product) };
     let fingerprint = self::fingerprint(&product);
     if let Some(cache) = &cache
         && let Some(tiles) = index::load(cache, path, &fingerprint)
     {
-        return Ok((tiles, product, note.into_iter().collect()));
+        return Ok(opened(tiles, product));
     }
     let tiles: Vec<Result<Tile>> = files
         .par_iter()
@@ -233,11 +264,11 @@ fn folder(
     if let Some(cache) = &cache {
         index::store(cache, path, &fingerprint, &tiles);
     }
-    Ok((tiles, product, note.into_iter().collect()))
+    Ok(opened(tiles, product))
 }
 
 /// Refuses a folder whose files store different things.
-fn uniform(root: &Location, tiles: &[Tile]) -> Result<()> {
+pub(super) fn uniform(root: &Location, tiles: &[Tile]) -> Result<()> {
     let mut kinds: BTreeMap<(usize, &str), &str> = BTreeMap::new();
     for t in tiles {
         kinds.entry((t.bands, t.dtype.name())).or_insert(&t.path);

@@ -14,6 +14,11 @@ pub(crate) fn is_raster(d: &Descriptor) -> bool {
             && d.hosts.iter().any(|h| matches!(h.format, Some(Format::Cog | Format::Geotiff))))
 }
 
+/// Whether the product's vectors lie in NumPy files.
+pub(crate) fn is_npy(d: &Descriptor) -> bool {
+    d.format == Format::Npy
+}
+
 /// Whether its files may store this type: its own, or decoded floats.
 pub(crate) fn stores(d: &Descriptor, dtype: DType) -> bool {
     d.dtype.is_none_or(|own| own == dtype)

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use terravec_geo::{Grid, Window};
 use terravec_io::source::Location;
-use terravec_io::tiff::GeoTiff;
 use terravec_io::{Codes, Samples};
 
+use super::file::{RasterFile, Stored};
 use crate::codec::Decoder;
 use crate::error::{Error, Result};
 use crate::query::pixels::{Form, Pixels};
@@ -49,7 +49,9 @@ struct Block {
 
 impl Block {
     fn bytes(&self) -> usize {
-        self.codes.samples.len() * self.codes.dtype().size() + self.mask.as_ref().map_or(0, Vec::len)
+        self.codes.samples.len() * self.codes.dtype().size()
+            + self.mask.as_ref().map_or(0, Vec::len)
+            + self.codes.scales.as_ref().map_or(0, |s| s.len() * size_of::<f32>())
     }
 }
 
@@ -120,7 +122,7 @@ impl BlockCache {
 #[derive(Debug)]
 pub(crate) struct TileReader {
     pub(crate) id: usize,
-    pub(crate) tiff: GeoTiff,
+    pub(crate) file: RasterFile,
     pub(crate) decoder: Decoder,
     pub(crate) location: Location,
 }
@@ -136,16 +138,11 @@ impl TileReader {
 
     /// The grid of the tile.
     pub(crate) fn grid(&self) -> &Grid {
-        self.tiff.grid().expect("a tile without a grid is refused at open")
+        self.file.grid().expect("a tile without a grid is refused at open")
     }
 
-    fn pixels(
-        &self,
-        codes: Codes,
-        mask: Option<&[bool]>,
-        bands: Option<&[usize]>,
-        form: Form,
-    ) -> Result<Pixels> {
+    fn pixels(&self, (codes, mask): Stored, bands: Option<&[usize]>, form: Form) -> Result<Pixels> {
+        let mask = mask.as_deref();
         // Where bands depend on one another all were read, and those wanted are picked now.
         let picked = bands.filter(|_| !self.decoder.bandwise());
         if form == Form::Codes {
@@ -172,7 +169,7 @@ impl TileReader {
         cache: &BlockCache,
     ) -> Result<Pixels> {
         let stored = self.stored_bands(bands);
-        let (bw, bh) = self.tiff.block_size();
+        let (bw, bh) = self.file.block_size();
         let grid = self.grid();
         let whole = |start: usize, len: usize, block: usize, size: usize| {
             start.is_multiple_of(block) && ((start + len).is_multiple_of(block) || start + len == size)
@@ -185,9 +182,7 @@ impl TileReader {
             rows.flat_map(move |row| cols.clone().map(move |col| BlockKey { tile: self.id, col, row }))
         };
         if cache.limit == 0 || (aligned && !cache.patient) || !cache.worth_keeping(blocks()) {
-            let codes = self.tiff.read(0, &stored, window)?;
-            let mask = self.tiff.read_mask(0, window)?;
-            return self.pixels(codes, mask.as_deref(), bands, form);
+            return self.pixels(self.file.read(&stored, window)?, bands, form);
         }
         let mut found = Vec::new();
         let mut missing: Option<(usize, usize, usize, usize)> = None;
@@ -208,8 +203,7 @@ impl TileReader {
                 width: ((c1 + 1) * bw).min(grid.width) - c0 * bw,
                 height: ((r1 + 1) * bh).min(grid.height) - r0 * bh,
             };
-            let codes = self.tiff.read(0, &stored, area)?;
-            let mask = self.tiff.read_mask(0, area)?;
+            let (codes, mask) = self.file.read(&stored, area)?;
             for row in r0..=r1 {
                 for col in c0..=c1 {
                     let part = Window {
@@ -224,8 +218,7 @@ impl TileReader {
                 }
             }
         }
-        let (codes, mask) = assemble(&found, window);
-        self.pixels(codes, mask.as_deref(), bands, form)
+        self.pixels(assemble(&found, window), bands, form)
     }
 
     /// Reads single pixels (column, row); the answer has shape (bands, 1, n).
@@ -236,9 +229,7 @@ impl TileReader {
         form: Form,
     ) -> Result<Pixels> {
         let stored = self.stored_bands(bands);
-        let codes = self.tiff.read_points(&stored, at)?;
-        let mask = self.tiff.read_mask_points(at)?;
-        self.pixels(codes, mask.as_deref(), bands, form)
+        self.pixels(self.file.read_points(&stored, at)?, bands, form)
     }
 }
 
@@ -254,11 +245,14 @@ fn cut(codes: &Codes, mask: Option<&[bool]>, area: Window, part: Window) -> Bloc
 }
 
 /// Puts blocks together over `window`. Every pixel of the window lies in one of them.
-fn assemble(blocks: &[Arc<Block>], window: Window) -> (Codes, Option<Vec<bool>>) {
+fn assemble(blocks: &[Arc<Block>], window: Window) -> Stored {
     let first = &blocks[0].codes;
     let bands = first.bands;
     let mut out = Codes::filled(first.dtype(), bands, window.height, window.width, 0.0);
     let mut mask = blocks[0].mask.is_some().then(|| vec![true; window.height * window.width]);
+    if first.scales.is_some() {
+        out = out.with_scales(vec![f32::NAN; window.height * window.width]);
+    }
     for block in blocks {
         let w = block.window;
         let (c0, c1) = (w.col.max(window.col), (w.col + w.width).min(window.col + window.width));
@@ -281,11 +275,14 @@ fn assemble(blocks: &[Arc<Block>], window: Window) -> (Codes, Option<Vec<bool>>)
             };
         }
         copy!(U8, I8, U16, I16, U32, I32, F16, F32, F64);
-        if let (Some(out), Some(m)) = (&mut mask, &block.mask) {
-            for r in r0..r1 {
-                let (i, o) =
-                    ((r - w.row) * w.width + c0 - w.col, (r - window.row) * window.width + c0 - window.col);
+        for r in r0..r1 {
+            let (i, o) =
+                ((r - w.row) * w.width + c0 - w.col, (r - window.row) * window.width + c0 - window.col);
+            if let (Some(out), Some(m)) = (&mut mask, &block.mask) {
                 out[o..o + c1 - c0].copy_from_slice(&m[i..i + c1 - c0]);
+            }
+            if let (Some(out), Some(s)) = (&mut out.scales, &block.codes.scales) {
+                out[o..o + c1 - c0].copy_from_slice(&s[i..i + c1 - c0]);
             }
         }
     }

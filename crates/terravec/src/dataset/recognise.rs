@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use terravec_io::tiff::GeoTiff;
 
+use super::own;
 use super::product::{band_names, generic, is_raster, stores};
 use crate::catalog::{Catalog, CodecSpec, Descriptor};
 use crate::error::Result;
@@ -17,6 +18,11 @@ pub(crate) fn product_of(
     tiff: &GeoTiff,
     catalog: &Catalog,
 ) -> Result<(Arc<Descriptor>, Option<String>)> {
+    if let Some(own) = own::of_tiff(tiff)
+        && let Some(d) = own::product_of(&own, tiff.bands(), tiff.dtype(), tiff.nodata(), catalog)
+    {
+        return Ok((d, None));
+    }
     if let Some(d) = catalog.recognise(name).into_iter().find(|d| fits(d, tiff)) {
         return Ok((d, None));
     }

@@ -10,6 +10,8 @@ use crate::time::Interval;
 pub struct Tile {
     /// Path or URL, relative to the dataset's root unless absolute.
     pub path: String,
+    /// Which step of the file's time axis; 0 where it has none.
+    pub step: usize,
     /// Its grid, rows north first.
     pub grid: Grid,
     /// Its extent in degrees.

@@ -18,6 +18,7 @@ use super::resample::Resampling;
 use super::target::{self, bounds_of};
 use super::warp::{self, Recipe};
 use crate::codec::Decoder;
+use crate::dataset::file::RasterFile;
 use crate::dataset::reader::BlockCache;
 use crate::dataset::{RasterDataset, fixed_interval};
 use crate::error::{Error, Result};
@@ -165,7 +166,7 @@ impl Extraction {
             ));
         }
         let all_names =
-            if request.codes { stored_names(dataset, &first.tiff)? } else { dataset.band_names()? };
+            if request.codes { stored_names(dataset, &first.file)? } else { dataset.band_names()? };
         let bands = request.bands.as_ref().map(|wanted| find_bands(wanted, &all_names)).transpose()?;
         let band_names = match &bands {
             Some(bands) => bands.iter().map(|&b| all_names[b].clone()).collect(),
@@ -187,7 +188,7 @@ impl Extraction {
             _ => target::of_tiles(dataset, &every, area.as_ref(), request)?,
         };
         let kind = if request.codes {
-            let dtype = first.tiff.dtype();
+            let dtype = first.file.dtype();
             Kind::Codes(dtype, decoder.nodata(dtype).unwrap_or(0.0))
         } else {
             Kind::Vectors
@@ -205,8 +206,8 @@ impl Extraction {
             // Pixels that need no resampling go before those of a neighbouring zone.
             layers.iter_mut().for_each(|l| l.sort_by_key(|l| l.anchor.same_lattice(grid).is_none()));
         }
-        let (bw, bh) = first.tiff.block_size();
-        let block = bw * bh * first.tiff.bands() * first.tiff.dtype().size();
+        let (bw, bh) = first.file.block_size();
+        let block = bw * bh * first.file.bands() * first.file.dtype().size();
         let row = (grid.width / bw + 2).saturating_mul(block);
         let mut plan = Self {
             grid,
@@ -321,10 +322,33 @@ impl Extraction {
         }
     }
 
+    /// Whether codes come with a scale for each pixel, without which they mean nothing.
+    #[must_use]
+    pub fn scaled(&self) -> bool {
+        matches!(self.kind, Kind::Codes(..)) && self.decoder.as_ref().is_some_and(Decoder::scaled)
+    }
+
+    /// Refuses codes that come with scales, for an answer that has no room for them.
+    ///
+    /// # Errors
+    /// If [`scaled`](Self::scaled).
+    pub fn check_unscaled(&self, answer: &str) -> Result<()> {
+        if !self.scaled() {
+            return Ok(());
+        }
+        Err(Error::query(
+            format!(
+                "codes of {} mean nothing without the scale of their pixel, for which {answer} has no room",
+                self.dataset.product().id
+            ),
+            "leave --codes out to get vectors, or write .npy or .parquet, which keep the scales",
+        ))
+    }
+
     /// Whether numbers alone tell the pixels that have a vector.
     pub(crate) fn tells_missing(&self) -> bool {
         let zeros = || self.decoder.as_ref().is_some_and(Decoder::zeros_are_missing) && self.bands.is_none();
-        self.nodata().is_some() || zeros()
+        self.nodata().is_some() || zeros() || self.scaled()
     }
 }
 
@@ -338,17 +362,13 @@ fn polygons_of(area: &Area, crs: &Crs) -> Result<Option<(MultiPolygon<f64>, bool
     }
 }
 
-fn stored_names(dataset: &RasterDataset, tiff: &terravec_io::tiff::GeoTiff) -> Result<Vec<String>> {
+fn stored_names(dataset: &RasterDataset, file: &RasterFile) -> Result<Vec<String>> {
     let decoded = dataset.band_names()?;
-    if decoded.len() == tiff.bands() {
+    if decoded.len() == file.bands() {
         return Ok(decoded);
     }
-    Ok(tiff
-        .band_names()
-        .iter()
-        .enumerate()
-        .map(|(i, n)| n.clone().unwrap_or_else(|| format!("b{i}")))
-        .collect())
+    let names = file.band_names().into_iter().enumerate();
+    Ok(names.map(|(i, n)| n.unwrap_or_else(|| format!("b{i}"))).collect())
 }
 
 /// Band numbers of names; a number that is no name counts bands from 0.

@@ -6,6 +6,9 @@ use terravec_io::{Codes, DType, Samples};
 
 use crate::vectors::{Status, Vectors};
 
+/// The scale of a pixel without codes. Water has NaN instead.
+pub(crate) const NO_SCALE: f32 = f32::INFINITY;
+
 /// A block of vectors or of codes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pixels {
@@ -105,6 +108,10 @@ impl Pixels {
             }
             (Self::Codes(d, _), Self::Codes(s, _)) => {
                 same_type(&mut d.samples, &s.samples, CopyJob { bands, planes, src_planes, runs: &runs });
+                if let Some(s) = &s.scales {
+                    let d = d.scales.get_or_insert_with(|| vec![NO_SCALE; planes]);
+                    copy_runs(d, s, 1, planes, src_planes, &runs);
+                }
             }
             _ => unreachable!("checked above"),
         }
@@ -131,7 +138,9 @@ impl Pixels {
                     };
                 }
                 let samples = arm!(U8: 0, I8: 0, U16: 0, I16: 0, U32: 0, I32: 0, F16: half::f16::NAN, F32: f32::NAN, F64: f64::NAN);
-                Self::Codes(Codes::new(samples, c.bands, height, width), pick(s))
+                let mut codes = Codes::new(samples, c.bands, height, width);
+                codes.scales = c.scales.as_ref().map(|s| gather(s, 1, planes, index, NO_SCALE));
+                Self::Codes(codes, pick(s))
             }
         }
     }
@@ -149,11 +158,19 @@ impl Pixels {
         self.fill_invalid(fill);
     }
 
-    /// Writes `fill` into every band of pixels that are not valid, so that codes carry one and the same nodata number.
+    /// Writes `fill` into every band of pixels that are not valid, so that codes carry one and the same nodata number, and scales
+    /// say why.
     pub(crate) fn fill_invalid(&mut self, fill: f64) {
         if let Self::Codes(c, status) = self {
             let n = c.height * c.width;
             same_type_fill(&mut c.samples, n, status, fill);
+            for (scale, status) in c.scales.iter_mut().flatten().zip(status) {
+                match status {
+                    Status::Valid => {}
+                    Status::Water => *scale = f32::NAN,
+                    Status::Nodata | Status::Outside => *scale = NO_SCALE,
+                }
+            }
         }
     }
 }

@@ -4,8 +4,9 @@
 //! the tile of its own UTM zone first, and in the next one only if it has no vector there.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, Float32Array};
 use rayon::prelude::*;
 use terravec_geo::{Crs, Transform, lattice};
 use terravec_io::vector::Points;
@@ -34,7 +35,7 @@ pub struct Sampled {
     pub values: Values,
     /// Names of the bands.
     pub band_names: Vec<String>,
-    /// What else the dataset says of each row: of a patch its id, centre and distance.
+    /// What else the dataset says of each row: of a patch its id, centre and distance, of codes the scale of their pixel.
     pub extra: Vec<(String, ArrayRef)>,
     /// Where it comes from.
     pub provenance: Provenance,
@@ -73,10 +74,11 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
     let mut status = vec![Status::Outside; rows];
     let mut intervals = vec![None; rows];
     let mut values = if codes {
-        Values::Codes(Samples::filled(first.tiff.dtype(), rows * depth, 0.0))
+        Values::Codes(Samples::filled(first.file.dtype(), rows * depth, 0.0))
     } else {
         Values::Vectors(vec![f32::NAN; rows * depth])
     };
+    let mut scales = (codes && first.decoder.scaled()).then(|| vec![None; rows]);
     let mut used = Vec::new();
     let watch = Watch::current();
     for (p, period) in periods.iter().enumerate() {
@@ -113,6 +115,9 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
                     }
                     if found == Status::Valid {
                         put(&mut values, &pixels, i, row, depth);
+                        if let (Some(scales), Pixels::Codes(c, _)) = (&mut scales, &pixels) {
+                            scales[row] = c.scales.as_ref().map(|s| s[i]);
+                        }
                     }
                 }
             }
@@ -131,7 +136,9 @@ pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: boo
     provenance.years = periods.iter().copied().flatten().collect();
     let band_names =
         if codes { (0..depth).map(|i| format!("b{i}")).collect() } else { dataset.band_names()? };
-    Ok(Sampled { points, periods, status, intervals, values, band_names, extra: Vec::new(), provenance })
+    let scale = |s: Vec<Option<f32>>| ("scale".to_owned(), Arc::new(Float32Array::from(s)) as ArrayRef);
+    let extra = scales.map(scale).into_iter().collect();
+    Ok(Sampled { points, periods, status, intervals, values, band_names, extra, provenance })
 }
 
 /// A pixel of a tile.

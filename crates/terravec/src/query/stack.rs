@@ -26,6 +26,7 @@ impl Extraction {
     /// # Errors
     /// If a tile can't be read, or there is not that much memory.
     pub fn read_all(&self, progress: Progress<'_>) -> Result<Stack> {
+        self.check_unscaled("an array")?;
         let shape = [self.periods.len(), self.band_names.len(), self.grid.height, self.grid.width];
         let chunks = self.chunks(1);
         if let (1, [window]) = (shape[0], chunks.as_slice()) {

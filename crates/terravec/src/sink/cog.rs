@@ -10,6 +10,7 @@ use terravec_io::{Codes, DType, Samples};
 
 use super::{Progress, numbers};
 use crate::codec::halve;
+use crate::dataset::own::TAG;
 use crate::error::Result;
 use crate::query::extract::Extraction;
 use crate::query::pixels::Kind;
@@ -21,13 +22,14 @@ const BLOCK: usize = 256;
 const TILE_INTERLEAVE_FROM: usize = 2;
 
 pub(super) fn write(plan: &Extraction, period: usize, path: &Path, progress: Progress<'_>) -> Result<u64> {
+    plan.check_unscaled("a GeoTIFF")?;
     let dtype = match plan.kind {
         Kind::Vectors => DType::F32,
         Kind::Codes(dtype, _) => dtype,
     };
     let mut provenance = plan.provenance.clone();
     provenance.years = plan.periods[period].into_iter().collect();
-    let mut tags = vec![("TERRAVEC_PROVENANCE".to_string(), provenance.to_json())];
+    let mut tags = vec![(TAG.to_string(), provenance.to_json())];
     if let Some(text) = &provenance.attribution {
         tags.push(("ATTRIBUTION".to_string(), text.clone()));
     }

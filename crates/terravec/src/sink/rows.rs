@@ -53,16 +53,22 @@ fn chunk(
     // A grid in degrees across the antimeridian goes on beyond 180°.
     lon.iter_mut().for_each(|v| *v = wrap_lon(*v));
     let planes = window.width * window.height;
-    let (values, codes) = match pixels {
-        Pixels::Vectors(v) => (table::rows_of(&Samples::F32(v.data), planes, &index), false),
-        Pixels::Codes(c, _) => (table::rows_of(&c.samples, planes, &index), true),
+    let (values, codes, scales) = match pixels {
+        Pixels::Vectors(v) => (table::rows_of(&Samples::F32(v.data), planes, &index), false, None),
+        Pixels::Codes(c, _) => {
+            let scales = |s: Vec<f32>| index.iter().map(|&i| s[i]).collect();
+            (table::rows_of(&c.samples, planes, &index), true, c.scales.map(scales))
+        }
     };
+    // A chunk without a single tile has no scales, but the table has the column.
+    let scales = scales.or_else(|| plan.scaled().then(Vec::new));
     let rows = PixelRows {
         xy: (xs, ys),
         lonlat: (lon, lat),
         interval: plan.periods[period].map(Interval::year).or_else(|| plan.fixed_interval()),
         values,
         codes,
+        scales,
         depth: plan.band_names.len(),
     };
     table::pixels(rows, &plan.provenance)
