@@ -100,8 +100,8 @@ impl Header {
                     );
                 }
                 "shape" => {
-                    shape =
-                        Some(scan.tuple().ok_or_else(|| corrupt("has a shape that is no tuple of lengths"))?)
+                    let lengths = scan.tuple();
+                    shape = Some(lengths.ok_or_else(|| corrupt("has a shape that is no tuple of lengths"))?);
                 }
                 other => {
                     return Err(corrupt(&format!(

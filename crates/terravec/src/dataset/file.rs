@@ -24,8 +24,10 @@ impl Files {
     /// If it is not there, is damaged, or says nothing of where it lies.
     pub(super) fn open(&self, location: &Location, tile: &Tile, product: &Descriptor) -> Result<RasterFile> {
         match self {
-            Self::Tiff => Ok(RasterFile::Tiff(GeoTiff::open(location.open()?)?)),
-            Self::Npy(layout) => layout.open(location, product, tile.step).map(RasterFile::Npy),
+            Self::Tiff => Ok(RasterFile::Tiff(Box::new(GeoTiff::open(location.open()?)?))),
+            Self::Npy(layout) => {
+                layout.open(location, product, tile.step).map(|tile| RasterFile::Npy(Box::new(tile)))
+            }
         }
     }
 }
@@ -33,8 +35,8 @@ impl Files {
 /// An open raster file.
 #[derive(Debug)]
 pub(crate) enum RasterFile {
-    Tiff(GeoTiff),
-    Npy(NpyTile),
+    Tiff(Box<GeoTiff>),
+    Npy(Box<NpyTile>),
 }
 
 /// What a read hands back: codes, and row by row whether the file itself says that a pixel is valid.

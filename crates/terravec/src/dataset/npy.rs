@@ -132,7 +132,7 @@ fn folders_near(root: &Location, georeference: &Georeference, variant: Option<&V
             match variant.and_then(|v| v.path.as_deref()) {
                 // Runs of one version share these files.
                 Some(path) => {
-                    out.extend([path, path.split('-').next().unwrap_or(path)].map(|v| folder.join(v)))
+                    out.extend([path, path.split('-').next().unwrap_or(path)].map(|v| folder.join(v)));
                 }
                 None => out.extend(only_folder(&folder)),
             }

@@ -47,11 +47,11 @@ pub(super) fn open(
     if is_npy_name(root.file_name()) {
         let named = || catalog.recognise(root.without_query()).into_iter().find(|d| is_npy(d));
         return match product.filter(|p| is_npy(p)).or_else(named) {
-            Some(product) => single(root, product, asked, options),
+            Some(product) => single(root, product, asked.as_ref(), options),
             None => own_file(root, options),
         };
     }
-    folder(root, product, asked, options)
+    folder(root, product, asked.as_ref(), options)
 }
 
 /// The variant that a folder on the way to `path` is named after.
@@ -83,10 +83,10 @@ fn agreed(
 fn single(
     root: Location,
     product: Arc<Descriptor>,
-    asked: Option<Variant>,
+    asked: Option<&Variant>,
     options: &OpenOptions,
 ) -> Result<RasterDataset> {
-    let variant = agreed(&root, root.without_query(), &product, asked.as_ref())?;
+    let variant = agreed(&root, root.without_query(), &product, asked)?;
     let layout = Layout::of_product(&root, &product, variant.as_ref())?;
     if !layout.is_tile(root.without_query()) {
         return Err(Error::open(
@@ -104,7 +104,7 @@ fn single(
 fn folder(
     root: Location,
     product: Option<Arc<Descriptor>>,
-    asked: Option<Variant>,
+    asked: Option<&Variant>,
     options: &OpenOptions,
 ) -> Result<RasterDataset> {
     let mut files: Vec<_> = source::list(&root)?.into_iter().filter(|e| is_npy_name(&e.path)).collect();
@@ -127,7 +127,7 @@ fn folder(
         files.iter().filter_map(|e| variant_of(&e.path, &product).map(|v| v.id.as_str())).collect();
     variants.sort_unstable();
     variants.dedup();
-    if let (Some(asked), false) = (&asked, variants.is_empty()) {
+    if let (Some(asked), false) = (asked, variants.is_empty()) {
         files.retain(|e| variant_of(&e.path, &product).is_none_or(|v| v.id == asked.id));
     } else if let [first, _, ..] = variants[..] {
         return Err(Error::open(
@@ -141,7 +141,7 @@ fn folder(
     let below = files.first().map_or("", |e| e.path.as_str());
     let whole =
         format!("{}/{below}", root.path().and_then(|p| p.canonicalize().ok()).unwrap_or_default().display());
-    let variant = agreed(&root, &whole, &product, asked.as_ref())?;
+    let variant = agreed(&root, &whole, &product, asked)?;
     let version = variant.as_ref().map(|v| v.id.clone());
     let layout = Layout::of_product(&root, &product, variant.as_ref())?;
     files.retain(|e| layout.is_tile(&e.path));
