@@ -256,6 +256,24 @@ def test_our_own_outputs_say_what_they_are(terravec, tmp_path, seam, suffix):
         assert got["embedding"].to_pylist() == want["embedding"].to_pylist()
 
 
+DTYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "f2", "f4", "f8"]
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [f"{end}{d}" for d in DTYPES for end in "<>"])
+def test_every_array_that_numpy_writes(terravec, tmp_path, dtype, order, version):
+    values = np.asarray(RNG.integers(0, 100, (3, 7, 9)), dtype=dtype, order=order)
+    with open(tmp_path / "a.npy", "wb") as file:
+        np.lib.format.write_array(file, values, version=version)
+    grid = {"crs": "EPSG:32631", "transform": [10, 0, 500000, 0, -10, 5e6], "width": 9, "height": 7}
+    (tmp_path / "a.json").write_text(json.dumps({"grid": grid}))
+    codes = [] if np.dtype(dtype).kind == "f" else ["--codes"]
+    terravec("convert", tmp_path / "a.npy", tmp_path / "o.tif", *codes)
+    with rasterio.open(tmp_path / "o.tif") as src:
+        np.testing.assert_array_equal(src.read(), values)
+
+
 def test_an_array_without_a_place_is_refused(terravec, tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((4, 5, 6), np.float32))
     assert "JSON file" in terravec.fails(1, "info", tmp_path / "a.npy")
