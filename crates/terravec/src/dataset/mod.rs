@@ -35,6 +35,8 @@ use crate::time::Years;
 
 /// Open tiles kept for the next read; more would hold too many file handles.
 const OPEN_TILES: usize = 128;
+/// Bytes of decoded blocks that are kept while many small windows are read: 8 blocks of AlphaEarth.
+const KEPT_BLOCKS: usize = 512 << 20;
 
 /// A product whose vectors lie in raster files. Clones share the list of tiles and the open ones.
 #[derive(Debug, Clone)]
@@ -250,6 +252,14 @@ impl RasterDataset {
             b.north,
             self.tiles.len()
         )
+    }
+
+    /// The same with blocks kept for the next query, if it keeps none yet.
+    pub(crate) fn keeping_blocks(self) -> Self {
+        if self.blocks.limit() > 0 {
+            return self;
+        }
+        Self { blocks: Arc::new(BlockCache::patient(KEPT_BLOCKS)), ..self }
     }
 
     /// The blocks kept for the next query.

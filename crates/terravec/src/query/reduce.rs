@@ -73,7 +73,7 @@ pub fn reduce(
     request: &Request,
     how: Reduce,
 ) -> Result<Reduced> {
-    let dataset = dataset.into();
+    let dataset = dataset.into().keeping_blocks();
     if request.codes {
         return Err(Error::query("codes can't be reduced: they are not values", "leave --codes out"));
     }
