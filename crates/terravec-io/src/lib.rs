@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod codes;
 mod geoparquet;
+pub mod icechunk;
 pub mod npy;
 pub mod source;
 pub mod table;
