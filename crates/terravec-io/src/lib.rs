@@ -9,5 +9,6 @@ pub mod source;
 pub mod table;
 pub mod tiff;
 pub mod vector;
+pub mod zarr;
 
 pub use codes::{Codes, DType, Samples};
