@@ -20,6 +20,9 @@ pub(crate) struct Cli {
     /// Where indexes are kept [default: $TERRAVEC_CACHE_DIR, else the user's cache folder].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
+    /// Only the first N numbers of each vector, of stores whose vectors may be cut short (Matryoshka).
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) depth: Option<u32>,
     /// Print machine-readable JSON on standard output.
     #[arg(long, global = true)]
     json: bool,

@@ -8,6 +8,7 @@ use terravec_io::source::SourceError;
 use terravec_io::table::TableError;
 use terravec_io::tiff::{CogError, TiffError};
 use terravec_io::vector::VectorError;
+use terravec_io::zarr::ZarrError;
 use terravec_location::LocationError;
 
 use crate::catalog::CatalogError;
@@ -29,6 +30,9 @@ pub enum Error {
     /// A NumPy file could not be read.
     #[error(transparent)]
     Npy(#[from] NpyError),
+    /// A Zarr store could not be read.
+    #[error(transparent)]
+    Zarr(#[from] ZarrError),
     /// A COG could not be written.
     #[error(transparent)]
     Cog(#[from] CogError),
@@ -150,6 +154,7 @@ impl Error {
             Self::Table(e) => e.help().map(ToString::to_string),
             Self::Tiff(e) => e.help().map(ToString::to_string),
             Self::Npy(e) => e.help().map(ToString::to_string),
+            Self::Zarr(e) => e.help().map(ToString::to_string),
             Self::Cog(CogError::Spec { .. }) => {
                 Some("choose a target CRS by its EPSG code with --crs".into())
             }

@@ -165,12 +165,12 @@ fn fault(place: &str, fault: Fault) -> ZarrError {
     }
 }
 
-/// `bytes, zstd`, and of shards what their chunks are made with.
+/// `transpose, zstd`; of shards what their chunks are made with.
 fn codec_names(list: &[Value]) -> String {
     let name = |v: &Value| -> String {
         let name = v.as_str().or_else(|| v.get("name")?.as_str()).unwrap_or("?");
         let inner = v.get("configuration").and_then(|c| c.get("codecs")).and_then(Value::as_array);
-        inner.map_or(name.to_owned(), |inner| format!("shards of {}", codec_names(inner)))
+        inner.map_or(name.to_owned(), |inner| codec_names(inner))
     };
     list.iter().map(name).filter(|n| n != "bytes").collect::<Vec<_>>().join(", ")
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use terravec_io::source::Location;
 use terravec_io::vector::Points;
 
-use super::RasterDataset;
+use super::{RasterDataset, open_zarr};
 use super::open::{OpenOptions, not_found, open_raster, split_spec};
 use super::product::{is_npy, is_raster};
 use crate::catalog::{Descriptor, Form, Kind};
@@ -76,6 +76,12 @@ impl Dataset {
             return Err(not_found(root, catalog));
         }
         let location = Location::new(root);
+        // A variant that was not named is no reason to refuse a store that says which one it is.
+        let named = id.is_some_and(|id| id.contains('@'));
+        let asked = product.as_ref().map(|(p, v)| (p, v.as_ref().filter(|_| named)));
+        if let Some(store) = open_zarr::open(&location, asked, options)? {
+            return Ok(Self::Raster(store));
+        }
         let tables = match &product {
             // Vectors of rasters are handed on as tables, too.
             Some((p, _)) => p.format.form() == Form::Table || is_table_file(&location),

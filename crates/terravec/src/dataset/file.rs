@@ -6,15 +6,18 @@ use terravec_io::tiff::GeoTiff;
 use terravec_io::{Codes, DType};
 
 use super::npy::{self, NpyTile};
+use super::open_zarr::Grids;
 use super::tile::Tile;
+use super::zarr::ZarrTile;
 use crate::catalog::Descriptor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What the files of a dataset are.
 #[derive(Debug)]
 pub(crate) enum Files {
     Tiff,
     Npy(npy::Layout),
+    Zarr(Grids),
 }
 
 impl Files {
@@ -28,6 +31,10 @@ impl Files {
             Self::Npy(layout) => {
                 layout.open(location, product, tile.step).map(|tile| RasterFile::Npy(Box::new(tile)))
             }
+            Self::Zarr(grids) => match grids.get(&tile.path) {
+                Some(of) => Ok(RasterFile::Zarr(ZarrTile { of: of.clone(), step: tile.step })),
+                None => Err(Error::open(format!("{location}: no such group"), "open the store again")),
+            },
         }
     }
 }
@@ -37,6 +44,7 @@ impl Files {
 pub(crate) enum RasterFile {
     Tiff(Box<GeoTiff>),
     Npy(Box<NpyTile>),
+    Zarr(ZarrTile),
 }
 
 /// What a read hands back: codes, and row by row whether the file itself says that a pixel is valid.
@@ -48,6 +56,7 @@ impl RasterFile {
         match self {
             Self::Tiff(f) => f.grid(),
             Self::Npy(f) => Some(f.grid()),
+            Self::Zarr(f) => Some(f.grid()),
         }
     }
 
@@ -56,6 +65,7 @@ impl RasterFile {
         match self {
             Self::Tiff(f) => f.bands(),
             Self::Npy(f) => f.bands(),
+            Self::Zarr(f) => f.bands(),
         }
     }
 
@@ -64,6 +74,7 @@ impl RasterFile {
         match self {
             Self::Tiff(f) => f.dtype(),
             Self::Npy(f) => f.dtype(),
+            Self::Zarr(f) => f.dtype(),
         }
     }
 
@@ -72,6 +83,7 @@ impl RasterFile {
         match self {
             Self::Tiff(f) => f.nodata(),
             Self::Npy(f) => f.nodata(),
+            Self::Zarr(f) => f.nodata(),
         }
     }
 
@@ -80,6 +92,7 @@ impl RasterFile {
         match self {
             Self::Tiff(f) => f.block_size(),
             Self::Npy(f) => f.block_size(),
+            Self::Zarr(f) => f.block_size(),
         }
     }
 
@@ -88,6 +101,7 @@ impl RasterFile {
         match self {
             Self::Tiff(f) => f.band_names().to_vec(),
             Self::Npy(f) => f.band_names(),
+            Self::Zarr(f) => f.band_names(),
         }
     }
 
@@ -104,6 +118,7 @@ impl RasterFile {
                 )
             }
             Self::Npy(f) => f.layout(),
+            Self::Zarr(f) => f.layout(),
         }
     }
 
@@ -112,6 +127,7 @@ impl RasterFile {
         match self {
             Self::Tiff(f) => f.was_south_up(),
             Self::Npy(_) => false,
+            Self::Zarr(f) => f.was_south_up(),
         }
     }
 
@@ -120,6 +136,7 @@ impl RasterFile {
         match self {
             Self::Tiff(f) => Ok((f.read(0, bands, window)?, f.read_mask(0, window)?)),
             Self::Npy(f) => Ok((f.read(bands, window)?, None)),
+            Self::Zarr(f) => Ok((f.read(bands, window)?, None)),
         }
     }
 
@@ -128,6 +145,7 @@ impl RasterFile {
         match self {
             Self::Tiff(f) => Ok((f.read_points(bands, at)?, f.read_mask_points(at)?)),
             Self::Npy(f) => Ok((f.read_points(bands, at)?, None)),
+            Self::Zarr(f) => Ok((f.read_points(bands, at)?, None)),
         }
     }
 }

@@ -7,11 +7,15 @@ mod index;
 mod npy;
 mod open;
 mod open_npy;
+mod open_zarr;
 pub(crate) mod own;
 mod product;
 pub(crate) mod reader;
 mod recognise;
 mod tile;
+mod zarr;
+mod zarr_place;
+pub(crate) mod zarr_product;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};

@@ -26,13 +26,15 @@ pub struct OpenOptions {
     pub cache_dir: Option<PathBuf>,
     /// Bytes of decoded blocks that a raster keeps once they are read a second time, for many queries in one place; 0 keeps none.
     pub block_cache: usize,
+    /// Numbers of a vector to read, the first so many, of products whose vectors may be cut short; all if absent.
+    pub depth: Option<usize>,
 }
 
 impl OpenOptions {
     /// With the built-in catalog.
     #[must_use]
     pub fn new(catalog: Catalog) -> Self {
-        Self { catalog: Arc::new(catalog), cache_dir: None, block_cache: 0 }
+        Self { catalog: Arc::new(catalog), cache_dir: None, block_cache: 0, depth: None }
     }
 
     /// Where indexes are kept.
@@ -65,6 +67,12 @@ pub(super) fn open_raster(
     options: &OpenOptions,
 ) -> Result<RasterDataset> {
     let catalog = &options.catalog;
+    if let Some(depth) = options.depth {
+        return Err(Error::open(
+            format!("{root}: --depth {depth} is for Zarr stores of vectors that may be cut short"),
+            "leave --depth out",
+        ));
+    }
     if open_npy::is_there(&root, product.as_ref().map(|(p, _)| p.as_ref()), catalog)? {
         return open_npy::open(root, product, options);
     }
