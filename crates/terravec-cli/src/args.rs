@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use terravec_io::icechunk::At;
 
 /// Earth embeddings: sample, extract and convert any product, right by construction.
 ///
@@ -23,6 +24,9 @@ pub(crate) struct Cli {
     /// Only the first N numbers of each vector, of stores whose vectors may be cut short (Matryoshka).
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) depth: Option<u32>,
+    /// State of an Icechunk repository: branch=NAME, tag=NAME or snapshot=ID [default: branch=main].
+    #[arg(long, global = true, value_name = "STATE", value_parser = state)]
+    pub(crate) at: Option<At>,
     /// Print machine-readable JSON on standard output.
     #[arg(long, global = true)]
     json: bool,
@@ -34,6 +38,15 @@ pub(crate) struct Cli {
 impl Cli {
     pub(crate) fn json(&self) -> bool {
         self.json
+    }
+}
+
+fn state(text: &str) -> Result<At, String> {
+    match text.split_once('=') {
+        Some(("branch", name)) => Ok(At::Branch(name.to_owned())),
+        Some(("tag", name)) => Ok(At::Tag(name.to_owned())),
+        Some(("snapshot", id)) => Ok(At::Snapshot(id.to_owned())),
+        _ => Err("write branch=NAME, tag=NAME or snapshot=ID".to_owned()),
     }
 }
 

@@ -154,7 +154,7 @@ impl Error {
             Self::Table(e) => e.help().map(ToString::to_string),
             Self::Tiff(e) => e.help().map(ToString::to_string),
             Self::Npy(e) => e.help().map(ToString::to_string),
-            Self::Zarr(e) => e.help().map(ToString::to_string),
+            Self::Zarr(e) => e.help(),
             Self::Cog(CogError::Spec { .. }) => {
                 Some("choose a target CRS by its EPSG code with --crs".into())
             }

@@ -41,6 +41,7 @@ fn catalog(cli: &Cli) -> Result<Catalog, Failure> {
 fn options(cli: &Cli) -> Result<OpenOptions, Failure> {
     let mut options = OpenOptions::new(catalog(cli)?);
     options.depth = cli.depth.map(|n| n as usize);
+    options.at.clone_from(&cli.at);
     options.cache_dir.clone_from(&cli.cache_dir);
     Ok(options)
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with a Zarr store; every message names the object it is about.
 
+use crate::icechunk::IcechunkError;
 use crate::source::SourceError;
 
 /// A Zarr store that can't be read.
@@ -9,6 +10,9 @@ pub enum ZarrError {
     /// Its bytes can't be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The Icechunk repository it is in can't be read.
+    #[error(transparent)]
+    Icechunk(#[from] IcechunkError),
     /// There is no array or group.
     #[error("{place}: there is no Zarr array or group")]
     NotFound {
@@ -52,15 +56,17 @@ impl ZarrError {
 
     /// What to do about it.
     #[must_use]
-    pub fn help(&self) -> Option<&str> {
-        match self {
-            Self::Source(e) => e.help(),
-            Self::NotFound { .. } => Some("name the folder or address that holds zarr.json, .zgroup or .zarray"),
-            Self::Corrupt { .. } => Some("the store is damaged or incomplete: fetch it again"),
+    pub fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::Source(e) => return e.help().map(ToOwned::to_owned),
+            Self::Icechunk(e) => return e.help(),
+            Self::NotFound { .. } => "name the folder or address that holds zarr.json, .zgroup or .zarray",
+            Self::Corrupt { .. } => "the store is damaged or incomplete: fetch it again",
             Self::Unsupported { .. } => {
-                Some("write the array again with zarr-python's default codecs (bytes, then zstd or blosc)")
+                "write the array again with zarr-python's default codecs (bytes, then zstd or blosc)"
             }
-            Self::Request { .. } => None,
-        }
+            Self::Request { .. } => return None,
+        };
+        Some(text.to_owned())
     }
 }

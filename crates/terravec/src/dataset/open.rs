@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
+use terravec_io::icechunk::At;
 use terravec_io::source::{self, Location};
 use terravec_io::tiff::GeoTiff;
 
@@ -28,13 +29,15 @@ pub struct OpenOptions {
     pub block_cache: usize,
     /// Numbers of a vector to read, the first so many, of products whose vectors may be cut short; all if absent.
     pub depth: Option<usize>,
+    /// Which state of an Icechunk repository; the tip of `main` if absent.
+    pub at: Option<At>,
 }
 
 impl OpenOptions {
     /// With the built-in catalog.
     #[must_use]
     pub fn new(catalog: Catalog) -> Self {
-        Self { catalog: Arc::new(catalog), cache_dir: None, block_cache: 0, depth: None }
+        Self { catalog: Arc::new(catalog), cache_dir: None, block_cache: 0, depth: None, at: None }
     }
 
     /// Where indexes are kept.
@@ -67,6 +70,9 @@ pub(super) fn open_raster(
     options: &OpenOptions,
 ) -> Result<RasterDataset> {
     let catalog = &options.catalog;
+    if options.at.is_some() {
+        return Err(Error::open(format!("{root}: this is no Icechunk repository"), "leave --at out"));
+    }
     if let Some(depth) = options.depth {
         return Err(Error::open(
             format!("{root}: --depth {depth} is for Zarr stores of vectors that may be cut short"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use terravec_io::icechunk::Icechunk;
 use terravec_io::source::Location;
 use terravec_io::zarr::{self, Array, Group, Node, ZarrError};
 
@@ -48,6 +49,11 @@ type Asked<'a> = Option<(&'a Arc<Descriptor>, Option<&'a Variant>)>;
 /// # Errors
 /// If it is damaged, says too little of itself, or is no store of the product asked for.
 pub(super) fn open(root: &Location, asked: Asked<'_>, options: &OpenOptions) -> Result<Option<RasterDataset>> {
+    let icechunk = asked.is_some_and(|(p, _)| p.format == Format::Icechunk) && !is_there(root);
+    if icechunk || Icechunk::is_at(root) || root.is_remote() && root.file_name().ends_with(".icechunk") {
+        let at = options.at.clone().unwrap_or_default();
+        return from_node(root, zarr::open_icechunk(root, &at)?, asked, options).map(Some);
+    }
     let must = asked.is_some_and(|(p, _)| p.format == Format::Zarr);
     if !(must || is_there(root) || root.is_remote() && maybe(root, asked.is_none())) {
         return Ok(None);

@@ -202,10 +202,8 @@ impl Extraction {
             describe_request(request),
         )?;
         let mut layers: Vec<_> = selected.iter().map(|tiles| Layer::group(dataset, tiles)).collect();
-        if let Area::Grid(grid) = &request.area {
-            // Pixels that need no resampling go before those of a neighbouring zone.
-            layers.iter_mut().for_each(|l| l.sort_by_key(|l| l.anchor.same_lattice(grid).is_none()));
-        }
+        // Pixels that need no resampling go before those of a neighbouring zone.
+        layers.iter_mut().for_each(|l| l.sort_by_key(|l| l.anchor.same_lattice(&grid).is_none()));
         let (bw, bh) = first.file.block_size();
         let block = bw * bh * first.file.bands() * first.file.dtype().size();
         let row = (grid.width / bw + 2).saturating_mul(block);

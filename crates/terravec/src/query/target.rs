@@ -92,7 +92,7 @@ pub(super) fn of_tiles(
     let layers = Layer::group(dataset, tiles);
     let main = layers
         .iter()
-        .max_by(|a, b| share(a, area).total_cmp(&share(b, area)))
+        .min_by(|a, b| share(b, area).total_cmp(&share(a, area)))
         .ok_or_else(|| Error::query("no tile", "choose another area"))?;
     let native = &main.anchor;
     let crs = request.crs.clone().unwrap_or_else(|| native.crs.clone());
