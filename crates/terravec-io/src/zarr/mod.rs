@@ -5,7 +5,7 @@
 //! (`zarrs`) brings four C libraries and its own storage layer along, asks for chunks one by one, and holds a lock while it fetches an
 //! index.
 //!
-//! [`open`] opens a store, [`Group`] says what is in it, [`Array`] is read.
+//! [`open`] opens a store, [`Group`] says what is in it, [`Array`] is read; [`StoreWriter`] writes one.
 
 mod array;
 mod cache;
@@ -21,6 +21,7 @@ mod nd;
 mod shard;
 mod store;
 mod values;
+mod write;
 
 pub use array::{Array, Region};
 pub use element::Element;
@@ -29,3 +30,4 @@ pub use group::{Group, Node, open, open_store};
 pub use icechunk::open_icechunk;
 pub use metadata::{ArrayMetadata, Attributes};
 pub use store::{FileStore, Store};
+pub use write::{ArraySpec, ArrayWriter, StoreWriter};

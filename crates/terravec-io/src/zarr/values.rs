@@ -15,13 +15,19 @@ impl Array {
     /// If it has more axes, or holds text, or can't be read.
     pub fn numbers(&self) -> Result<Vec<f64>, ZarrError> {
         let element = self.metadata().element.clone();
-        let bytes = self.read(&self.line()?)?;
-        let words = || bytes.as_chunks::<8>().0.iter();
-        Ok(match element {
-            Element::Number(_) => match self.read_samples(&self.line()?)? {
+        let line = self.line()?;
+        if let Element::Number(_) = element {
+            return Ok(match self.read_samples(&line)? {
                 Samples::F64(v) => v,
                 other => with_samples!(&other, v => v.iter().map(|x| f64::from(*x)).collect()),
-            },
+            });
+        }
+        if element.size() != Some(8) && element != Element::Bool {
+            return Err(self.request(format!("elements of type {element} are no numbers")));
+        }
+        let bytes = self.read(&line)?;
+        let words = || bytes.as_chunks::<8>().0.iter();
+        Ok(match element {
             Element::Bool => bytes.iter().map(|b| f64::from(*b)).collect(),
             Element::I64 | Element::Time { .. } => words().map(|w| i64::from_le_bytes(*w) as f64).collect(),
             Element::U64 => words().map(|w| u64::from_le_bytes(*w) as f64).collect(),

@@ -17,6 +17,7 @@ use super::pixels::{Kind, Pixels};
 use super::resample::Resampling;
 use super::target::{self, bounds_of};
 use super::warp::{self, Recipe};
+use crate::catalog::Descriptor;
 use crate::codec::Decoder;
 use crate::dataset::file::RasterFile;
 use crate::dataset::reader::BlockCache;
@@ -306,6 +307,11 @@ impl Extraction {
         fixed_interval(self.dataset.product())
     }
 
+    /// The product.
+    pub(crate) fn product(&self) -> &Descriptor {
+        self.dataset.product()
+    }
+
     /// The decoder of codes, where they are what is read.
     pub(crate) fn decoder(&self) -> Option<&Decoder> {
         self.decoder.as_ref()
@@ -339,7 +345,7 @@ impl Extraction {
                 "codes of {} mean nothing without the scale of their pixel, for which {answer} has no room",
                 self.dataset.product().id
             ),
-            "leave --codes out to get vectors, or write .npy or .parquet, which keep the scales",
+            "leave --codes out to get vectors, or write .zarr, .npy or .parquet, which keep the scales",
         ))
     }
 

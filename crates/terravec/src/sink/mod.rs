@@ -1,9 +1,10 @@
-//! Extractions as files: COG, NPY with sidecar, PNG quick look, GeoParquet. Every file appears whole or not at all.
+//! Extractions as files: COG, Zarr, NPY with sidecar, PNG quick look, GeoParquet. Every file appears whole or not at all.
 
 mod cog;
 mod npy;
 mod png;
 mod rows;
+mod zarr;
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,7 @@ pub fn check_absent(path: &Path, force: bool) -> Result<()> {
     if !force && path.exists() { Err(Error::Exists { path: path.to_path_buf() }) } else { Ok(()) }
 }
 
-/// Writes an extraction to `path`, in the format its extension names: `.tif`, `.npy`, `.png`, `.parquet`, `.arrow`,
+/// Writes an extraction to `path`, in the format its extension names: `.tif`, `.zarr`, `.npy`, `.png`, `.parquet`, `.arrow`,
 /// `.csv` or `.geojson`. Several periods become one file each (`out_2023.tif`) for GeoTIFF and PNG, a leading axis in NPY, more rows in
 /// tables.
 ///
@@ -52,13 +53,17 @@ pub fn write(plan: &Extraction, path: &Path, force: bool, progress: Progress<'_>
             check_absent(path, force)?;
             npy::write(plan, path, force, progress)
         }
+        "zarr" => {
+            check_absent(path, force)?;
+            zarr::write(plan, path, force, progress)
+        }
         "parquet" | "arrow" | "feather" | "csv" | "geojson" => {
             check_absent(path, force)?;
             rows::write(plan, path, progress)
         }
         other => Err(Error::query(
             format!("{}: `.{other}` is no format an extraction can be written in", path.display()),
-            "use .tif, .npy, .png, .parquet, .arrow, .csv or .geojson",
+            "use .tif, .zarr, .npy, .png, .parquet, .arrow, .csv or .geojson",
         )),
     }
 }
