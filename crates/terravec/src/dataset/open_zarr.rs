@@ -93,6 +93,10 @@ pub(super) fn from_node(
             "vectors lie in an array with axes for bands, y and x, named in its dimension_names",
         ));
     };
+    let top = match top {
+        Some(group) if !says_something(&group) && path_of(first).is_empty() => above(root).or(Some(group)),
+        top => top,
+    };
     let view = Scope { array: &first.array, group: first.group.as_ref(), root: top.as_ref() };
     let stored = stored_of(first, view)?;
     let variant = asked.and_then(|(_, v)| v);
@@ -151,6 +155,19 @@ pub(super) fn from_node(
 
 fn show(version: &Option<String>) -> &str {
     version.as_deref().unwrap_or("?")
+}
+
+/// Whether a group says what its vectors are.
+fn says_something(group: &Group) -> bool {
+    group.attributes().keys().any(|k| ["geoemb:", "tessera:", "emb:", "terravec:"].iter().any(|p| k.starts_with(p)))
+}
+
+/// The group in which the one at `root` lies, if that says what the vectors are: the zones of a store are opened one by one, too.
+fn above(root: &Location) -> Option<Group> {
+    match zarr::open(&root.parent()) {
+        Ok(Node::Group(group)) if says_something(&group) => Some(group),
+        _ => None,
+    }
 }
 
 /// The path of the group a raster array is in.
