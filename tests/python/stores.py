@@ -33,7 +33,9 @@ def geoemb(method="per_pixel_scale", **more):
 class TesseraZarr:
     """A corner of the TESSERA archive: zones 31 and 32 on both sides of 6° E, with what scales may say."""
 
-    def __init__(self, root, name="v1", lat=52.05, years=(2023, 2024), size=(160, 224), chunk=32, shard=64, seed=1):
+    def __init__(
+        self, root, name="v1", lat=52.05, years=(2023, 2024), size=(160, 224), chunk=32, shard=64, seed=1
+    ):
         rng = np.random.default_rng(seed)
         self.path = root / name
         self.years = list(years)

@@ -62,7 +62,9 @@ def test_vectors_open_in_xarray(terravec, tmp_path, mosaic):
     assert data["embeddings"].dims == ("time", "band", "y", "x")
     assert data["time"].values.tolist() == [2018, 2019]
     assert data["band"].values.tolist() == [f"A{i:02}" for i in range(64)]
-    np.testing.assert_allclose(data["x"].values, mosaic.grid.transform.c + (np.arange(128) + 0.5) * mosaic.grid.transform.a)
+    np.testing.assert_allclose(
+        data["x"].values, mosaic.grid.transform.c + (np.arange(128) + 0.5) * mosaic.grid.transform.a
+    )
     want = stores.signed_square(mosaic.codes[1:])
     np.testing.assert_allclose(data["embeddings"].values, want, rtol=1e-6)
     pixel = data["embeddings"].sel(time=2019, y=45.995, x=7.005, method="nearest")
