@@ -1,10 +1,14 @@
 //! The command line as data: every verb and flag, from which help is made.
 
+mod learn;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use terravec_io::icechunk::At;
+
+pub(crate) use learn::{Areas, Assess, Classify, Fit, Labels, LearnerArgs, Predict, Regress};
 
 /// Earth embeddings: sample, extract and convert any product, right by construction.
 ///
@@ -89,6 +93,12 @@ pub(crate) enum Verb {
     Extract(Extract),
     /// A dataset in another format: COG, NPY, GeoParquet.
     Convert(Convert),
+    /// Maps of classes: learn from labels, predict a region, say how good it is.
+    #[command(subcommand)]
+    Classify(Classify),
+    /// The same for numbers.
+    #[command(subcommand)]
+    Regress(Regress),
     /// The weights of a location encoder, from where the catalog says, into the cache.
     Download(Download),
 }

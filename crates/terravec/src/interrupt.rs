@@ -28,15 +28,20 @@ pub fn with<T>(flag: Arc<AtomicBool>, query: impl FnOnce() -> T) -> T {
 
 /// The flag of this thread's query, to be looked at on others.
 #[derive(Debug, Clone)]
-pub(crate) struct Watch(Option<Arc<AtomicBool>>);
+pub struct Watch(Option<Arc<AtomicBool>>);
 
 impl Watch {
-    pub(crate) fn current() -> Self {
+    /// That of the query that this thread runs.
+    #[must_use]
+    pub fn current() -> Self {
         Self(FLAG.with_borrow(Clone::clone))
     }
 
-    /// Fails once the flag is set.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Looks at the flag.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once it is set.
+    pub fn check(&self) -> Result<()> {
         match &self.0 {
             Some(flag) if flag.load(Ordering::Relaxed) => Err(Error::Interrupted),
             _ => Ok(()),

@@ -88,7 +88,7 @@ fn raster_only(target: &Target, reduce: bool) -> Outcome {
 }
 
 /// Options that only tables have.
-fn table_only(rows: &Rows) -> Outcome {
+pub(super) fn table_only(rows: &Rows) -> Outcome {
     let given = [
         (rows.time.is_some(), "--time"),
         (!rows.conditions.is_empty(), "--where"),
@@ -146,7 +146,7 @@ pub(crate) fn convert(cli: &Cli, args: &Convert) -> Outcome {
     write(cli, dataset.gridded()?, &request, &args.output, args.target.force)
 }
 
-fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure> {
+pub(super) fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure> {
     let crs = target
         .crs
         .as_deref()
@@ -208,7 +208,7 @@ fn write(cli: &Cli, dataset: Gridded, request: &Request, output: &Path, force: b
     Ok(())
 }
 
-fn print_attribution(provenance: &terravec::Provenance) {
+pub(super) fn print_attribution(provenance: &terravec::Provenance) {
     if let Some(text) = &provenance.attribution {
         println!("{text}");
     }

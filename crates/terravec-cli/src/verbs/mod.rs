@@ -3,6 +3,7 @@
 mod download;
 mod extract;
 mod join;
+mod learn;
 mod look;
 mod sample;
 
@@ -26,6 +27,8 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         Verb::Sample(args) => sample::run(cli, args),
         Verb::Extract(args) => extract::run(cli, args),
         Verb::Convert(args) => extract::convert(cli, args),
+        Verb::Classify(verb) => learn::classify(cli, verb),
+        Verb::Regress(verb) => learn::regress(cli, verb),
         Verb::Download(args) => download::run(cli, args),
     }
 }

@@ -90,7 +90,11 @@ fn stretch(plane: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-fn save(path: &Path, width: usize, height: usize, rgba: &[u8]) -> Result<()> {
+/// Writes a picture of `width` × `height` pixels of red, green, blue and alpha, row by row.
+///
+/// # Errors
+/// If the file can't be written.
+pub fn save(path: &Path, width: usize, height: usize, rgba: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let size = |n: usize| u32::try_from(n).map_err(std::io::Error::other);
         let part = PendingFile::create(path)?;

@@ -60,6 +60,8 @@ pub struct CogSpec {
     pub scale_offset: Vec<(f64, f64)>,
     /// GDAL metadata of the default domain, for example provenance as JSON.
     pub tags: Vec<(String, String)>,
+    /// Colours (red, green, blue) of the numbers 0, 1, …: none, or for one band of uint8 or uint16. The rest is black.
+    pub palette: Vec<[u8; 3]>,
 }
 
 impl CogSpec {
@@ -84,6 +86,7 @@ impl CogSpec {
             band_names: Vec::new(),
             scale_offset: Vec::new(),
             tags: Vec::new(),
+            palette: Vec::new(),
         }
     }
 
@@ -173,6 +176,14 @@ impl CogSpec {
         let texts = self.tags.iter().flat_map(|(k, v)| [k, v]).chain(&self.band_names);
         if let Some(text) = texts.into_iter().find(|t| t.contains(is_forbidden)) {
             return Err(format!("control characters in the tag or band name {text:?}"));
+        }
+        let colours = match self.dtype {
+            DType::U8 => 1 << 8,
+            DType::U16 => 1 << 16,
+            _ => 0,
+        };
+        if !self.palette.is_empty() && (self.bands != 1 || self.palette.len() > colours) {
+            return Err(format!("{} colours for {} bands of {}", self.palette.len(), self.bands, self.dtype));
         }
         if self.tags.iter().any(|(key, _)| key.is_empty()) {
             return Err("a tag without a name".to_owned());

@@ -28,7 +28,7 @@ pub(super) fn ifd(
         Field::long(257, level.height as u32),
         Field::shorts(258, &vec![8 * spec.dtype.size() as u16; bands]),
         Field::shorts(259, &[spec.compression.code()]),
-        Field::shorts(262, &[1]), // black is zero
+        Field::shorts(262, &[if spec.palette.is_empty() { 1 } else { 3 }]), // black is zero, or colours by number
         Field::shorts(277, &[bands as u16]),
         Field::shorts(284, &[if spec.is_planar() { 2 } else { 1 }]),
         Field::long(322, spec.block as u32),
@@ -43,6 +43,9 @@ pub(super) fn ifd(
     if bands > 1 {
         fields.push(Field::shorts(338, &vec![0; bands - 1])); // extra samples of no particular meaning
     }
+    if !spec.palette.is_empty() {
+        fields.push(Field::shorts(320, &colour_map(spec)));
+    }
     if is_main {
         fields.extend(georeference(&spec.grid));
         fields.extend(gdal_metadata(spec).map(|xml| Field::ascii(42112, &xml)));
@@ -53,6 +56,16 @@ pub(super) fn ifd(
     }
     fields.sort_by_key(|f| f.tag);
     fields
+}
+
+/// All reds, then all greens, then all blues, of 16 bits each.
+fn colour_map(spec: &CogSpec) -> Vec<u16> {
+    let entries = 1 << (8 * spec.dtype.size());
+    let channel = |c: usize| {
+        let given = spec.palette.iter().map(move |colour| u16::from(colour[c]) * 257);
+        given.chain(std::iter::repeat(0)).take(entries)
+    };
+    (0..3).flat_map(channel).collect()
 }
 
 fn sample_format(spec: &CogSpec) -> u16 {

@@ -1,0 +1,11 @@
+//! Maps: a model over a region, chunk by chunk, into a COG; as a picture; as polygons; or over the rows of a table.
+
+mod chunk;
+mod cog;
+mod picture;
+mod polygons;
+mod region;
+mod rows;
+
+pub use region::{ClassCount, Mapped, Outputs, predict};
+pub use rows::predictions;
