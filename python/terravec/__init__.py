@@ -1,4 +1,4 @@
-"""Earth embeddings: sample, extract and convert any product, right by construction.
+"""Earth embeddings: sample, extract, convert and map any product, right by construction.
 
 >>> import terravec as tv
 >>> ds = tv.open("alphaearth=/data/aef")                       # doctest: +SKIP
@@ -22,6 +22,7 @@ from ._errors import (
     TerravecWarning,
 )
 from ._join import download, join
+from ._model import Model, classify, regress
 from ._native import __version__
 from ._raster import Grid, Raster
 from ._table import Table
@@ -32,6 +33,7 @@ __all__ = [
     "Grid",
     "InputError",
     "MissingExtraError",
+    "Model",
     "OutputError",
     "OutsideError",
     "Product",
@@ -43,11 +45,13 @@ __all__ = [
     "TerravecError",
     "TerravecWarning",
     "__version__",
+    "classify",
     "download",
     "join",
     "open",
     "product",
     "products",
+    "regress",
 ]
 
 # As users import them, in tracebacks too.

@@ -3,7 +3,7 @@
 import re
 
 # Flags of the command line that have no value.
-_SWITCHES = {"all-touched", "codes", "dry-run", "force", "inner", "keep-duplicates", "skip-bad"}
+_SWITCHES = {"all-touched", "allow-mix", "codes", "dry-run", "force", "inner", "keep-duplicates", "skip-bad"}
 
 
 def _as_python(text: str) -> str:

@@ -10,6 +10,7 @@ mod catalog;
 mod dataset;
 mod errors;
 mod join;
+mod model;
 mod places;
 mod plan;
 mod request;
@@ -28,6 +29,8 @@ mod _native {
     use super::dataset::Dataset;
     #[pymodule_export]
     use super::join::join;
+    #[pymodule_export]
+    use super::model::{Model, learn_arrays, learn_table};
     #[pymodule_export]
     use super::places::{
         Points, Regions, points_of_arrays, points_of_bytes, points_of_geojson, points_of_table, read_points,

@@ -22,6 +22,10 @@ impl Plan {
     pub(crate) fn new(extraction: Extraction) -> Self {
         Self(Arc::new(extraction))
     }
+
+    pub(crate) fn planned(&self) -> Arc<Extraction> {
+        Arc::clone(&self.0)
+    }
 }
 
 #[pymethods]

@@ -34,6 +34,14 @@ impl Table {
     pub(crate) fn new(batch: RecordBatch, names: Vec<String>, notes: Vec<String>) -> Self {
         Self { batch, names, notes }
     }
+
+    pub(crate) fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
 }
 
 #[pymethods]

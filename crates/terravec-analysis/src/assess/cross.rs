@@ -6,7 +6,7 @@ use terravec::Result;
 use super::bootstrap::{Interval95, bootstrap};
 use super::folds::Folds;
 use super::metrics::{ClassMetrics, ValueMetrics, calibration_error};
-use crate::learn::{Fit, Labelled, Model, Predictor, Task, Truth};
+use crate::learn::{Applicability, Fit, Labelled, Model, Predictor, Task, Truth};
 use crate::refuse;
 
 /// Figures of classes or of values.
@@ -231,4 +231,25 @@ pub fn default_folds(labelled: &Labelled, folds: usize, block: Option<f64>, seed
         (None, None) => Folds::regions(&labelled.lon, &labelled.lat, folds, seed).ok(),
     };
     Ok([Some(random), spatial].into_iter().flatten().collect())
+}
+
+/// Learns from all labels, after cross-validation over [`default_folds`], whose figures and area of applicability the model keeps.
+///
+/// # Errors
+/// As [`cross_validate`] and [`default_folds`].
+pub fn study(
+    fit: &Fit,
+    labelled: &Labelled,
+    column: &str,
+    folds: usize,
+    block: Option<f64>,
+) -> Result<(Model, Vec<Assessment>)> {
+    let mut model = Model::learn(fit, labelled, column)?;
+    let folds = default_folds(labelled, folds, block, fit.seed)?;
+    let all: Vec<Assessment> =
+        folds.iter().map(|f| cross_validate(fit, labelled, f)).collect::<Result<_>>()?;
+    // The last are the spatial ones, where there are any.
+    model.applicability = folds.last().and_then(|f| Applicability::of(&labelled.x, &f.of, fit.seed));
+    model.assessment = Some(serde_json::json!(all));
+    Ok((model, all))
 }

@@ -12,7 +12,7 @@ mod metrics;
 
 pub use area::{AreaEstimate, Estimate, Stratum, areas};
 pub use bootstrap::{Interval95, bootstrap};
-pub use cross::{Assessment, Figures, FoldFigures, cross_validate, default_folds, score};
+pub use cross::{Assessment, Figures, FoldFigures, cross_validate, default_folds, score, study};
 pub use few::{FewShot, few_shot};
 pub use folds::Folds;
 pub use metrics::{ClassFigures, ClassMetrics, ValueMetrics, calibration_error};

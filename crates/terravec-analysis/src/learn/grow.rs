@@ -11,8 +11,8 @@ use crate::Matrix;
 
 /// Bins per band at most.
 const BINS: usize = 256;
-/// Nodes of fewer rows are sorted instead of counted into bins.
-const SORTED: usize = 256;
+/// Sorting a row costs as much as looking at so many sums: nodes of few rows are sorted instead of counted into bins.
+const SORTING: usize = 8;
 
 /// Every number as the bin it falls into, band by band.
 pub(super) struct Bins {
@@ -211,7 +211,8 @@ impl Grow<'_> {
             best: None,
             band,
         };
-        if rows.len() < SORTED {
+        let (width, bins) = (g.len(), self.bins.edges[band].len() + 1);
+        if rows.len() * SORTING < bins * width {
             let mut order: Vec<(u8, u32)> = rows.iter().map(|r| (codes[*r as usize], *r)).collect();
             order.sort_unstable();
             if order.first()?.0 == order.last()?.0 {
@@ -232,31 +233,32 @@ impl Grow<'_> {
             }
             return Some(walk.best);
         }
-        let width = g.len();
-        let bins = self.bins.edges[band].len() + 1;
-        let (mut sums, mut weights, mut counts) =
-            (vec![0.0; bins * width], vec![0.0; bins], vec![0usize; bins]);
+        // Per bin: G, H and the number of rows, side by side.
+        let stride = width + 2;
+        let mut sums = vec![0.0; bins * stride];
         for row in rows {
-            let bin = codes[*row as usize] as usize;
-            self.add(*row, &mut sums[bin * width..(bin + 1) * width], 1.0);
-            weights[bin] += self.weight[*row as usize];
-            counts[bin] += 1;
+            let bin = &mut sums[codes[*row as usize] as usize * stride..][..stride];
+            self.add(*row, bin, 1.0);
+            bin[width] += self.weight[*row as usize];
+            bin[width + 1] += 1.0;
         }
-        if counts.contains(&rows.len()) {
-            return None;
-        }
-        let mut below = 0;
-        for bin in 0..bins - 1 {
-            if counts[bin] == 0 {
+        #[allow(clippy::cast_precision_loss)]
+        let (all, least) = (rows.len() as f64, self.min_leaf as f64);
+        let mut below = 0.0;
+        for (bin, sums) in sums.chunks_exact(stride).enumerate() {
+            if sums[width + 1] == all {
+                return None;
+            }
+            if sums[width + 1] == 0.0 || bin + 1 == bins {
                 continue;
             }
-            below += counts[bin];
-            for (k, s) in sums[bin * width..(bin + 1) * width].iter().enumerate() {
+            below += sums[width + 1];
+            for (k, s) in sums[..width].iter().enumerate() {
                 walk.left[k] += s;
                 walk.right[k] -= s;
             }
-            walk.pass(weights[bin]);
-            if below >= self.min_leaf && rows.len() - below >= self.min_leaf {
+            walk.pass(sums[width]);
+            if below >= least && all - below >= least {
                 #[allow(clippy::cast_possible_truncation)] // at most 256 bins
                 walk.look(bin as u8);
             }

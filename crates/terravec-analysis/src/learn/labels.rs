@@ -124,12 +124,12 @@ pub struct Labelled {
 }
 
 /// Rows before they are sorted out.
-struct Raw<'a> {
-    vectors: &'a [f32],
-    status: &'a [Status],
-    columns: &'a RecordBatch,
-    lon: &'a [f64],
-    lat: &'a [f64],
+pub(super) struct Raw<'a> {
+    pub(super) vectors: &'a [f32],
+    pub(super) status: &'a [Status],
+    pub(super) columns: &'a RecordBatch,
+    pub(super) lon: &'a [f64],
+    pub(super) lat: &'a [f64],
 }
 
 impl Labelled {
@@ -154,7 +154,7 @@ impl Labelled {
             lon: &sampled.points.lon,
             lat: &sampled.points.lat,
         };
-        raw.sort_out(sampled.band_names.clone(), sampled.provenance.clone(), request)
+        raw.sort_out(sampled.band_names.clone(), sampled.provenance.clone(), request, None)
     }
 
     /// From the pixels whose centre lies in a polygon. Without a group column, those of one polygon are a group.
@@ -185,28 +185,13 @@ impl Labelled {
             lon: &gathered.lon,
             lat: &gathered.lat,
         };
-        let mut labelled = raw.sort_out_with(names, provenance, request, Some(&gathered.polygon))?;
+        let mut labelled = raw.sort_out(names, provenance, request, Some(&gathered.polygon))?;
         labelled.dropped.outside += gathered.outside;
         labelled.dropped.without_vector += gathered.without_vector;
         if gathered.capped > 0 {
             labelled.notes.push(format!("{} pixels beyond the number per polygon left out", gathered.capped));
         }
         Ok(labelled)
-    }
-
-    /// From vectors and columns that lie side by side, such as a table of patches.
-    ///
-    /// # Errors
-    /// As [`from_sampled`](Self::from_sampled).
-    pub fn from_rows(
-        (vectors, names): (&[f32], Vec<String>),
-        status: &[Status],
-        columns: &RecordBatch,
-        (lon, lat): (&[f64], &[f64]),
-        provenance: Provenance,
-        request: &LabelRequest,
-    ) -> Result<Self> {
-        Raw { vectors, status, columns, lon, lat }.sort_out(names, provenance, request)
     }
 
     /// Rows.
@@ -305,16 +290,8 @@ impl Gathered {
 }
 
 impl Raw<'_> {
-    fn sort_out(
-        &self,
-        names: Vec<String>,
-        provenance: Provenance,
-        request: &LabelRequest,
-    ) -> Result<Labelled> {
-        self.sort_out_with(names, provenance, request, None)
-    }
-
-    fn sort_out_with(
+    /// Keeps what has a label and a vector, and counts the rest. Without a group column, rows of one of `own_groups` are a group.
+    pub(super) fn sort_out(
         &self,
         names: Vec<String>,
         provenance: Provenance,
@@ -432,11 +409,28 @@ pub(crate) fn draw(of: &[u32], classes: usize, n: usize, seed: u64) -> Vec<usize
     out
 }
 
+/// The class of each row as text; `None` where there is none.
+pub(crate) fn class_column(columns: &RecordBatch, name: &str) -> Result<Vec<Option<String>>> {
+    let Cells::Classes(cells) = Cells::of(columns, name, false)? else {
+        return Err(refuse(format!("column `{name}` holds no classes"), "name another column"));
+    };
+    Ok(cells.into_iter().map(|c| c.map(|c| c.text())).collect())
+}
+
 /// A class as a cell says it; numbers come before texts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     Number(i64),
     Text(String),
+}
+
+impl Class {
+    fn text(&self) -> String {
+        match self {
+            Self::Number(n) => n.to_string(),
+            Self::Text(t) => t.clone(),
+        }
+    }
 }
 
 /// A column of labels.
@@ -515,12 +509,8 @@ impl Cells {
             _ => None,
         };
         let own: Option<Vec<u16>> = numbers.keys().map(code).collect();
-        let name = |class: &&Class| match class {
-            Class::Number(n) => n.to_string(),
-            Class::Text(t) => t.clone(),
-        };
         Truth::Classes {
-            names: numbers.keys().map(name).collect(),
+            names: numbers.keys().map(|c| c.text()).collect(),
             codes: own.unwrap_or_else(|| (1..=numbers.len()).map(|i| i as u16).collect()),
             of: rows.iter().filter_map(|i| cells[*i].as_ref()).map(|c| numbers[c]).collect(),
         }

@@ -20,18 +20,20 @@ mod model;
 mod predictor;
 mod ridge;
 mod scaler;
+mod tables;
 mod tree;
 
 pub use applicability::Applicability;
 pub(crate) use applicability::quantile;
-pub(crate) use labels::draw;
 pub use labels::{Dropped, LabelRequest, Labelled, Truth};
+pub(crate) use labels::{class_column, draw};
 pub use model::{ClassLegend, Model, Task, Training};
 pub use predictor::Predictor;
 pub(crate) use predictor::{STRIPE, argmax};
 pub use scaler::Scaler;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use terravec::Result;
 
 use crate::{Matrix, refuse};
@@ -109,6 +111,27 @@ impl Learner {
         })
     }
 
+    /// The learner of this name with some parameters, named as the fields are: `{"k": 3}`.
+    ///
+    /// # Errors
+    /// If there is no such learner, it has no such parameter, or a value is of another kind.
+    pub fn with(name: &str, parameters: &Map<String, Value>) -> Result<Self> {
+        let broken = |what: String| refuse(what, "see the parameters of the learner");
+        let plain = Self::from_name(name).ok_or_else(|| {
+            refuse(format!("there is no learner `{name}`"), format!("one of {}", Self::NAMES.join(", ")))
+        })?;
+        let mut all = serde_json::to_value(&plain).map_err(|e| broken(e.to_string()))?;
+        for (key, value) in parameters {
+            let Some(own) = all.get_mut(key).filter(|_| key != "name") else {
+                return Err(broken(format!("{name} has no parameter `{key}`")));
+            };
+            *own = value.clone();
+        }
+        let learner: Self = serde_json::from_value(all).map_err(|e| broken(format!("{name}: {e}")))?;
+        learner.check()?;
+        Ok(learner)
+    }
+
     /// Whether it can learn numbers as well as classes.
     #[must_use]
     pub fn regresses(&self) -> bool {
@@ -182,10 +205,10 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// With the learner's own parameters. Networks are standardised, which they need.
+    /// With the learner's own parameters.
     #[must_use]
     pub fn new(learner: Learner) -> Self {
-        Self { standardise: matches!(learner, Learner::Mlp { .. }), learner, balanced: false, seed: 0 }
+        Self { learner, standardise: false, balanced: false, seed: 0 }
     }
 
     /// Learns `target` from the rows of `x`.

@@ -2,10 +2,13 @@
 
 mod chunk;
 mod cog;
+mod letters;
 mod picture;
 mod polygons;
+mod reference;
 mod region;
 mod rows;
 
+pub use reference::{MapAreas, map_areas};
 pub use region::{ClassCount, Mapped, Outputs, predict};
 pub use rows::predictions;

@@ -205,8 +205,9 @@ fn walk(
             *walked.entry(corner).or_default() |= 1 << direction;
         }
         corner = (corner.0 + STEPS[direction].0, corner.1 + STEPS[direction].1);
-        // Left first: where two pixels of a patch touch at a corner only, rings keep to one side of it.
-        let next = [1, 0, 3].into_iter().map(|turn| (direction + turn) % 4).find(|d| {
+        // Right first: where two pixels of a patch touch at a corner, a ring passes from one to the other, and so never touches itself; what the
+        // corner cuts off is a hole, which may touch the outer ring.
+        let next = [3, 0, 1].into_iter().map(|turn| (direction + turn) % 4).find(|d| {
             let (left, right) = sides(corner, *d);
             left == own && right != own
         });

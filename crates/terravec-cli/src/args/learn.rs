@@ -26,7 +26,7 @@ pub(crate) enum Classify {
     Assess(Assess),
     /// Areas of classes with confidence intervals, from a map and a reference sample drawn at random within its classes.
     #[command(
-        after_help = "Example:\n  terravec classify area crops.tif --model crops.json --reference checked.csv --column crop"
+        after_help = "Example:\n  terravec classify area crops.tif --reference checked.csv --column crop"
     )]
     Area(Areas),
 }
@@ -116,7 +116,7 @@ pub(crate) struct LearnerArgs {
     /// mlp: passes over the labels at most [default: 200].
     #[arg(long, value_name = "N")]
     pub(crate) epochs: Option<usize>,
-    /// Bring every band to mean 0 and deviation 1 first (mlp: always).
+    /// Bring every band to mean 0 and deviation 1 first.
     #[arg(long)]
     pub(crate) standardise: bool,
     /// Let every class weigh the same.
@@ -210,9 +210,6 @@ pub(crate) struct Areas {
     /// The map, a COG that `predict` has written.
     #[arg(value_name = "MAP")]
     pub(crate) map: String,
-    /// The model that made it.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) model: PathBuf,
     /// Reference points: a GeoParquet, GeoJSON or CSV file. They must be drawn at random within each class of the map.
     #[arg(long, value_name = "FILE")]
     pub(crate) reference: PathBuf,

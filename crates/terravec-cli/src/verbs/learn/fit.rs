@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use terravec::sink::check_absent;
-use terravec_analysis::assess::{Assessment, FewShot, cross_validate, default_folds, few_shot, score};
-use terravec_analysis::learn::{self, Applicability, Labelled, Model};
+use terravec_analysis::assess::{Assessment, FewShot, cross_validate, default_folds, few_shot, score, study};
+use terravec_analysis::learn::{self, Labelled, Model};
 
 use super::super::{Outcome, writable};
 use super::{how, labelled, say, show};
@@ -17,21 +17,14 @@ pub(super) fn fit(cli: &Cli, args: &Fit, values: bool) -> Outcome {
     let fit = how(&args.learner, values)?;
     let colours = args.colours.as_deref().map(read_colours).transpose()?;
     let labelled = labelled(cli, &args.labels, args.learner.seed, values)?;
-    let mut model = Model::learn(&fit, &labelled, &args.labels.column)?;
+    let column = &args.labels.column;
+    let (mut model, assessments) = if args.no_assess {
+        (Model::learn(&fit, &labelled, column)?, Vec::new())
+    } else {
+        study(&fit, &labelled, column, usize::from(args.labels.folds), args.labels.block)?
+    };
     if let Some(colours) = colours {
         model.paint(&colours)?;
-    }
-    let mut assessments = Vec::new();
-    if !args.no_assess {
-        let folds = default_folds(&labelled, usize::from(args.labels.folds), args.labels.block, fit.seed)?;
-        for folds in &folds {
-            assessments.push(cross_validate(&fit, &labelled, folds)?);
-        }
-        // The last are the spatial ones, where there are any.
-        if let Some(folds) = folds.last() {
-            model.applicability = Applicability::of(&labelled.x, &folds.of, fit.seed);
-        }
-        model.assessment = Some(serde_json::json!(assessments));
     }
     model.save(&args.output, args.force)?;
     if cli.json() {

@@ -33,72 +33,25 @@ pub(crate) fn regress(cli: &Cli, verb: &Regress) -> Outcome {
 /// How to learn, as the arguments say.
 fn how(args: &LearnerArgs, values: bool) -> Result<learn::Fit, Failure> {
     let name = args.learner.as_deref().unwrap_or(if values { "ridge" } else { "logistic" });
-    let mut learner = Learner::from_name(name).ok_or_else(|| {
-        Failure::usage(
-            format!("--learner {name}: there is none"),
-            format!("one of {}", Learner::NAMES.join(", ")),
-        )
-    })?;
-    let mut used: Vec<&str> = Vec::new();
-    macro_rules! set {
-        ($field:expr, $given:expr, $flag:literal) => {
-            used.push($flag);
-            if let Some(given) = $given.clone() {
-                *$field = given;
-            }
-        };
-    }
-    let cosine = args.cosine.then_some(true);
-    match &mut learner {
-        Learner::Knn { k, cosine: c } => {
-            set!(k, args.k, "-k");
-            set!(c, cosine, "--cosine");
-        }
-        Learner::Logistic { c } => {
-            set!(c, args.c, "-c");
-        }
-        Learner::Ridge { alpha } => {
-            set!(alpha, args.alpha, "--alpha");
-        }
-        Learner::Centroid { cosine: c } => {
-            set!(c, cosine, "--cosine");
-        }
-        Learner::Forest { trees, depth, min_leaf } => {
-            set!(trees, args.trees, "--trees");
-            set!(depth, args.depth.map(Some), "--depth");
-            set!(min_leaf, args.min_leaf, "--min-leaf");
-        }
-        Learner::Boosting { rounds, rate, depth } => {
-            set!(rounds, args.rounds, "--rounds");
-            set!(rate, args.rate, "--rate");
-            set!(depth, args.depth, "--depth");
-        }
-        Learner::Mlp { hidden, epochs } => {
-            set!(hidden, args.hidden, "--hidden");
-            set!(epochs, args.epochs, "--epochs");
-        }
-    }
-    let given = [
-        (args.k.is_some(), "-k"),
-        (args.cosine, "--cosine"),
-        (args.c.is_some(), "-c"),
-        (args.alpha.is_some(), "--alpha"),
-        (args.trees.is_some(), "--trees"),
-        (args.depth.is_some(), "--depth"),
-        (args.min_leaf.is_some(), "--min-leaf"),
-        (args.rounds.is_some(), "--rounds"),
-        (args.rate.is_some(), "--rate"),
-        (args.hidden.is_some(), "--hidden"),
-        (args.epochs.is_some(), "--epochs"),
-    ];
-    if let Some((_, flag)) = given.iter().find(|(given, flag)| *given && !used.contains(flag)) {
-        return Err(Failure::usage(
-            format!("{flag} is not for {name}"),
-            "leave it out, or choose another --learner",
-        ));
-    }
+    let given = serde_json::json!({
+        "k": args.k,
+        "cosine": args.cosine.then_some(true),
+        "c": args.c,
+        "alpha": args.alpha,
+        "trees": args.trees,
+        "depth": args.depth,
+        "min_leaf": args.min_leaf,
+        "rounds": args.rounds,
+        "rate": args.rate,
+        "hidden": args.hidden,
+        "epochs": args.epochs,
+    });
+    let mut given = given.as_object().cloned().unwrap_or_default();
+    given.retain(|_, value| !value.is_null());
+    let learner = Learner::with(name, &given)
+        .map_err(|e| Failure::usage(format!("--learner: {e}"), e.help().unwrap_or_default()))?;
     let mut fit = learn::Fit::new(learner);
-    fit.standardise |= args.standardise;
+    fit.standardise = args.standardise;
     fit.balanced = args.balanced;
     fit.seed = args.seed;
     Ok(fit)
