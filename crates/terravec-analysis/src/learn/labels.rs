@@ -167,6 +167,7 @@ impl Labelled {
         base: &Request,
         request: &LabelRequest,
     ) -> Result<Self> {
+        let dataset = &dataset.clone().keeping_blocks();
         let mut gathered = Gathered::default();
         for i in 0..regions.polygons.len() {
             gathered.polygon(dataset, regions, i, base, request)?;

@@ -43,8 +43,8 @@ pub(super) fn minimise(
         for _ in 0..60 {
             next.iter_mut().zip(x.iter()).zip(&direction).for_each(|((o, x), d)| *o = x + step * d);
             found = f(&next, &mut slopes);
-            // Not `>`: a value that is no number is too high.
-            if !(found <= value + DECREASE * step * slope) {
+            // A value that is no number is too high.
+            if found.is_nan() || found > value + DECREASE * step * slope {
                 high = step;
             } else if dot(&slopes, &direction) < CURVATURE * slope {
                 low = step;
@@ -53,7 +53,7 @@ pub(super) fn minimise(
             }
             step = if high.is_finite() { f64::midpoint(low, high) } else { 2.0 * low };
         }
-        if !(found <= value) || step == 0.0 {
+        if found.is_nan() || found > value || step == 0.0 {
             // Rounding hides what could still be gained.
             return Ok(gradient.iter().all(|g| g.abs() <= 1e3 * tolerance));
         }

@@ -27,9 +27,9 @@ pub(super) fn fit(x: &Matrix, target: Target<'_>, weights: &[f64], alpha: f64) -
     };
     let mut mean = vec![0.0; cols];
     let mut middle = vec![0.0; outputs];
-    for i in 0..x.rows() {
-        mean.iter_mut().zip(x.row(i)).for_each(|(m, v)| *m += weights[i] * f64::from(*v));
-        middle.iter_mut().enumerate().for_each(|(k, m)| *m += weights[i] * goal(i, k));
+    for (i, weight) in weights.iter().enumerate() {
+        mean.iter_mut().zip(x.row(i)).for_each(|(m, v)| *m += weight * f64::from(*v));
+        middle.iter_mut().enumerate().for_each(|(k, m)| *m += weight * goal(i, k));
     }
     mean.iter_mut().chain(&mut middle).for_each(|m| *m /= total);
 
@@ -41,8 +41,8 @@ pub(super) fn fit(x: &Matrix, target: Target<'_>, weights: &[f64], alpha: f64) -
         .map(|&start| {
             let end = (start + PIECE).min(x.rows());
             let mut side = Vec::with_capacity((end - start) * width);
-            for i in start..end {
-                let root = weights[i].sqrt();
+            for (i, weight) in weights.iter().enumerate().take(end).skip(start) {
+                let root = weight.sqrt();
                 side.extend(x.row(i).iter().zip(&mean).map(|(v, m)| root * (f64::from(*v) - m)));
                 side.extend((0..outputs).map(|k| root * (goal(i, k) - middle[k])));
             }

@@ -30,7 +30,8 @@ impl From<&LocationDataset> for Gridded {
 
 impl Gridded {
     /// The same, keeping blocks of tiles that are read a second time, for many questions about places near each other.
-    pub(crate) fn keeping_blocks(self) -> Self {
+    #[must_use]
+    pub fn keeping_blocks(self) -> Self {
         match self {
             Self::Tiles(d) => Self::Tiles(d.keeping_blocks()),
             encoder @ Self::Encoder(_) => encoder,
