@@ -49,8 +49,16 @@ step "Several products at the same labelled points, each in columns of its own"
 run sample alphaearth=testdata/alphaearth/labelled spherical-harmonics \
     --points testdata/alphaearth/labelled/labelled_points.parquet -o "$OUT/joined.parquet"
 
+step "From labels to a land-cover map: learn from points in four regions (Dynamic World classes), map Wisconsin"
+run classify fit alphaearth=testdata/alphaearth/labelled \
+    --labels testdata/alphaearth/labelled/labelled_points.parquet --column dw_class --group region --learner knn \
+    --colours testdata/legends/dynamic_world.json -o "$OUT/land.json"
+run classify predict alphaearth=testdata/alphaearth/wisconsin --model "$OUT/land.json" --year 2024 \
+    -o "$OUT/land.tif" --picture "$OUT/land.png" --polygons "$OUT/land.parquet"
+
 step "Written"
 for file in "$OUT"/*; do
     printf '%8d bytes  %s\n' "$(wc -c <"$file")" "$PWD/$file"
 done
 printf '\nThe AlphaEarth Foundations Satellite Embedding dataset is produced by Google and Google DeepMind.\n'
+printf 'Land cover classes: Dynamic World, by Google in partnership with National Geographic Society and the World Resources Institute.\n'

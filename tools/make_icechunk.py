@@ -29,7 +29,9 @@ codes = zone.create_array(
     compressors=None,
     dimension_names=["time", "northing", "easting", "band"],
 )
-scales = zone.create_array("scales", shape=SCALES.shape, chunks=(1, 16, 32), dtype="f4", fill_value="NaN", compressors=None)
+scales = zone.create_array(
+    "scales", shape=SCALES.shape, chunks=(1, 16, 32), dtype="f4", fill_value="NaN", compressors=None
+)
 codes[0], scales[0] = CODES[0], SCALES[0]
 first = session.commit("step 0")
 repo.create_tag("first", first)

@@ -149,7 +149,9 @@ class Model:
     def _facts(self) -> dict[str, Any]:
         figures = {}
         for a in self.assessments:
-            name, value = ("accuracy", a["pooled"].get("accuracy")) if self.classes else ("R²", a["pooled"]["r2"])
+            name, value = (
+                ("accuracy", a["pooled"].get("accuracy")) if self.classes else ("R²", a["pooled"]["r2"])
+            )
             figures[f"{name}, {a['folds']}"] = f"{value:.3f}"
         return {"model": self.facts["summary"], "classes": ", ".join(self.classes) or None, **figures}
 
@@ -208,7 +210,19 @@ def classify(
         Of all that is random.
     """
     return _learn(
-        vectors, labels, False, learner, group, places, standardise, balanced, folds, block, assess, seed, parameters
+        vectors,
+        labels,
+        False,
+        learner,
+        group,
+        places,
+        standardise,
+        balanced,
+        folds,
+        block,
+        assess,
+        seed,
+        parameters,
     )
 
 
@@ -228,7 +242,19 @@ def regress(
 ) -> Model:
     """Learn numbers from labelled vectors; parameters are those of `classify`."""
     return _learn(
-        vectors, labels, True, learner, group, places, standardise, False, folds, block, assess, seed, parameters
+        vectors,
+        labels,
+        True,
+        learner,
+        group,
+        places,
+        standardise,
+        False,
+        folds,
+        block,
+        assess,
+        seed,
+        parameters,
     )
 
 

@@ -34,13 +34,17 @@ def folds(real, tmp_path_factory):
     path = tmp_path_factory.mktemp("folds") / "points.parquet"
     table = pq.read_table(POINTS)
     meta = table.schema.metadata
-    table = table.append_column("fold", pa.array(of)).append_column("vv", pa.array(x @ np.linspace(-1, 1, 64)))
+    table = table.append_column("fold", pa.array(of)).append_column(
+        "vv", pa.array(x @ np.linspace(-1, 1, 64))
+    )
     pq.write_table(table.replace_schema_metadata(meta), path)
     return path, of
 
 
 def assess(terravec, labels, *args, verb="classify", column="dw_label"):
-    return terravec.json(verb, "assess", DATASET, "--labels", labels, "--column", column, *args)["assessments"]
+    return terravec.json(verb, "assess", DATASET, "--labels", labels, "--column", column, *args)[
+        "assessments"
+    ]
 
 
 def scores(assessment):
@@ -55,7 +59,7 @@ def by_fold(model, x, y, of):
 
 
 def logistic(**more):
-    return linear_model.LogisticRegression(C=10, max_iter=10_000, tol=1e-9, **more)
+    return linear_model.LogisticRegression(C=10, solver="newton-cholesky", tol=1e-8, **more)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +204,17 @@ def test_the_area_of_applicability(terravec, real, tmp_path):
     x, _, region = real
     model = tmp_path / "m.json"
     said = terravec.json(
-        "classify", "fit", DATASET, "--labels", POINTS, "--column", "dw_label", "--group", "region", "-o", model
+        "classify",
+        "fit",
+        DATASET,
+        "--labels",
+        POINTS,
+        "--column",
+        "dw_label",
+        "--group",
+        "region",
+        "-o",
+        model,
     )
     z = (x - x.mean(0)) / x.std(0)
     d = np.sqrt(np.maximum(((z**2).sum(1)[:, None] + (z**2).sum(1) - 2 * z @ z.T), 0))
@@ -212,7 +226,17 @@ def test_the_area_of_applicability(terravec, real, tmp_path):
     out = tmp_path / "p.parquet"
     wisconsin = f"alphaearth={TESTDATA / 'alphaearth' / 'wisconsin'}"
     terravec(
-        "classify", "predict", wisconsin, "--model", model, "--points", "-88.768,44.295", "-o", out, "--year", "2024"
+        "classify",
+        "predict",
+        wisconsin,
+        "--model",
+        model,
+        "--points",
+        "-88.768,44.295",
+        "-o",
+        out,
+        "--year",
+        "2024",
     )
     row = pq.read_table(out).to_pylist()[0]
     v = terravec.table(wisconsin, "--points", "-88.768,44.295", "--year", "2024", out=tmp_path / "v.parquet")
@@ -227,7 +251,17 @@ def test_the_same_whatever_the_threads(terravec, tmp_path):
         files = []
         for threads in ("1", "3"):
             out = tmp_path / f"{learner}{threads}.json"
-            command = ["classify", "fit", DATASET, "--labels", POINTS, "--column", "dw_label", "--learner", learner]
+            command = [
+                "classify",
+                "fit",
+                DATASET,
+                "--labels",
+                POINTS,
+                "--column",
+                "dw_label",
+                "--learner",
+                learner,
+            ]
             done = subprocess.run(
                 [terravec.binary, *command, "--no-assess", "-o", out, "--seed", "7"],
                 env=terravec.env | {"RAYON_NUM_THREADS": threads},

@@ -68,7 +68,9 @@ def test_a_map_is_what_scikit_learn_predicts_and_nodata_stays(terravec, model, t
     v = decoded(tile)
     there = np.isfinite(v[0])
     x, y = training
-    theirs = linear_model.LogisticRegression(C=10, max_iter=10_000, tol=1e-9).fit(x.astype(np.float64), y)
+    theirs = linear_model.LogisticRegression(C=10, solver="newton-cholesky", tol=1e-8).fit(
+        x.astype(np.float64), y
+    )
     shares = theirs.predict_proba(v[:, there].T)
     with rasterio.open(out) as src, rasterio.open(tile) as tile:
         assert src.dtypes == ("uint8",) and src.nodata == 255
@@ -159,7 +161,12 @@ def test_labels_as_polygons(terravec, tmp_path):
     with rasterio.open(CODES) as src:
         to = Transformer.from_crs(src.crs, "OGC:CRS84", always_xy=True)
         corner = lambda c, r: to.transform(*rasterio.transform.xy(src.transform, r, c, offset="ul"))  # noqa: E731
-    boxes = {"north": (0, 0, 10, 5), "south": (40, 60, 50, 70), "again": (60, 0, 64, 4), "last": (80, 80, 90, 90)}
+    boxes = {
+        "north": (0, 0, 10, 5),
+        "south": (40, 60, 50, 70),
+        "again": (60, 0, 64, 4),
+        "last": (80, 80, 90, 90),
+    }
     classes = {"north": "a", "again": "a", "south": "b", "last": "b"}
     features = []
     for name, (w, n, e, s) in boxes.items():
@@ -200,9 +207,14 @@ def test_values_as_a_raster(terravec, training, tmp_path):
     table = pq.read_table(POINTS)
     labels = tmp_path / "v.parquet"
     pq.write_table(
-        table.append_column("v", pa.array(y.astype(np.float64))).replace_schema_metadata(table.schema.metadata), labels
+        table.append_column("v", pa.array(y.astype(np.float64))).replace_schema_metadata(
+            table.schema.metadata
+        ),
+        labels,
     )
-    said = fit(terravec, tmp_path / "m.json", "--learner", "linear", column="v", verb="regress", labels=labels)
+    said = fit(
+        terravec, tmp_path / "m.json", "--learner", "linear", column="v", verb="regress", labels=labels
+    )
     assert said["assessments"][0]["pooled"]["r2"] > 0.999999
     out = tmp_path / "v.tif"
     terravec("regress", "predict", WISCONSIN, "--model", tmp_path / "m.json", "-o", out)
@@ -248,7 +260,9 @@ def test_areas_from_a_reference_sample(terravec, model, tmp_path):
     assert np.isclose(found["area_m2"], wet * 100)
     assert np.isclose(found["share"]["standard_error"], np.sqrt(variance) / raster.size)
     assert found["users_accuracy"] is None and found["producers_accuracy"]["share"] == 0
-    assert "no map of classes" in terravec.fails(1, "classify", "area", CODES, "--reference", reference, "--column", "class")
+    assert "no map of classes" in terravec.fails(
+        1, "classify", "area", CODES, "--reference", reference, "--column", "class"
+    )
 
 
 def test_numbers_of_classes_stay(terravec, tmp_path):
@@ -285,7 +299,17 @@ def test_bad_labels_are_said_and_counted(terravec, tmp_path):
     def fails(text, *args, code=1):
         labels.write_text(text)
         return terravec.fails(
-            code, "classify", "fit", LABELLED, "--labels", labels, "--column", "class", *args, "-o", tmp_path / "x.json"
+            code,
+            "classify",
+            "fit",
+            LABELLED,
+            "--labels",
+            labels,
+            "--column",
+            "class",
+            *args,
+            "-o",
+            tmp_path / "x.json",
         )
 
     one = [lines[0]] + [line.rsplit(",", 1)[0] + ",water" for line in lines[1:8]]
@@ -305,7 +329,9 @@ def test_bad_labels_are_said_and_counted(terravec, tmp_path):
 
 def test_a_model_is_for_its_product_alone(terravec, model, tmp_path):
     args = ["--model", model, "-o", tmp_path / "x.tif"]
-    said = terravec.fails(1, "classify", "predict", "spherical-harmonics", *args, "--bbox", "0,0,1,1", "--resolution", "0.1")
+    said = terravec.fails(
+        1, "classify", "predict", "spherical-harmonics", *args, "--bbox", "0,0,1,1", "--resolution", "0.1"
+    )
     assert "numbers" in said
     other = json.loads(model.read_text())
     other["vectors"]["version"] = "v9"
@@ -341,7 +367,9 @@ def test_damaged_models_are_refused(terravec, tmp_path):
 
     def loop(m):
         n = len(base64.b64decode(tree(m)["left"])) // 4
-        tree(m)["left"] = base64.b64encode(np.zeros(n, "<u4").tobytes() if n < 2 else np.full(n, 1, "<u4").tobytes()).decode()
+        tree(m)["left"] = base64.b64encode(
+            np.zeros(n, "<u4").tobytes() if n < 2 else np.full(n, 1, "<u4").tobytes()
+        ).decode()
 
     refused(loop)
     refused(lambda m: tree(m).update(band="////fw=="))
@@ -379,6 +407,8 @@ def test_models_meet_other_labels(terravec, model, tmp_path):
     )
     path = tmp_path / "other.parquet"
     pq.write_table(other, path)
-    said = terravec.json("classify", "assess", LABELLED, "--labels", path, "--column", "dw_class", "--model", model)
+    said = terravec.json(
+        "classify", "assess", LABELLED, "--labels", path, "--column", "dw_class", "--model", model
+    )
     assert said["notes"] == ["320 labels are of classes that the model does not know: bog"]
     assert said["assessments"][0]["pooled"]["rows"] == 2560 and said["assessments"][0]["mean"] > 0.7
