@@ -9,6 +9,9 @@ use super::metrics::{ClassMetrics, ValueMetrics, calibration_error};
 use crate::learn::{Applicability, Fit, Labelled, Model, Predictor, Task, Truth};
 use crate::refuse;
 
+/// So many groups are left out one by one; more are dealt out to folds.
+const FEW_GROUPS: usize = 20;
+
 /// Figures of classes or of values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -45,7 +48,7 @@ pub struct Assessment {
     pub per_fold: Vec<FoldFigures>,
     /// Of all held-out predictions together.
     pub pooled: Figures,
-    /// 95 % interval of the pooled accuracy, or R², by the bootstrap over rows.
+    /// 95 % interval of the pooled accuracy, or R², by the bootstrap over rows, or over groups where there are more than 20.
     pub interval: Option<Interval95>,
     /// Expected calibration error, of classes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,12 +108,15 @@ pub fn cross_validate(fit: &Fit, labelled: &Labelled, folds: &Folds) -> Result<A
         ));
     }
     let truth = labelled.truth.select(&all.rows);
+    // Rows of one polygon or field are not independent; they are drawn together where there are enough of them.
+    let many = labelled.groups.as_ref().filter(|(_, names)| names.len() > FEW_GROUPS);
+    let units: Option<Vec<u32>> = many.map(|(of, _)| all.rows.iter().map(|i| of[*i]).collect());
     #[allow(clippy::cast_precision_loss)]
     let mean = per_fold.iter().map(|f| f.score).sum::<f64>() / per_fold.len() as f64;
     Ok(Assessment {
         folds: folds.how.clone(),
         mean,
-        interval: interval(&truth, &all.scores, outputs, fit.seed),
+        interval: interval(&truth, &all.scores, outputs, units.as_deref(), fit.seed),
         calibration_error: match &truth {
             Truth::Classes { of, .. } => Some(calibration_error(of, &all.scores, outputs)),
             Truth::Values(_) => None,
@@ -174,7 +180,7 @@ pub fn score(model: &Model, labelled: &Labelled) -> Result<(Assessment, Vec<Stri
             Figures::Values(m) => m.r2,
         },
         per_fold: Vec::new(),
-        interval: interval(&truth, &scores, outputs, model.fit.seed),
+        interval: interval(&truth, &scores, outputs, None, model.fit.seed),
         calibration_error: match &truth {
             Truth::Classes { of, .. } => Some(calibration_error(of, &scores, outputs)),
             Truth::Values(_) => None,
@@ -198,16 +204,22 @@ fn figures(truth: &Truth, scores: &[f32], outputs: usize) -> Figures {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn interval(truth: &Truth, scores: &[f32], outputs: usize, seed: u64) -> Option<Interval95> {
+fn interval(
+    truth: &Truth,
+    scores: &[f32],
+    outputs: usize,
+    units: Option<&[u32]>,
+    seed: u64,
+) -> Option<Interval95> {
     match truth {
         Truth::Classes { of, .. } => {
             let predicted = Predictor::classes(scores, outputs);
             let right: Vec<bool> = of.iter().zip(predicted).map(|(t, p)| *t == p).collect();
-            bootstrap(right.len(), None, seed, |rows| {
+            bootstrap(right.len(), units, seed, |rows| {
                 rows.iter().filter(|i| right[**i]).count() as f64 / rows.len() as f64
             })
         }
-        Truth::Values(v) => bootstrap(v.len(), None, seed, |rows| {
+        Truth::Values(v) => bootstrap(v.len(), units, seed, |rows| {
             let pick = |f: &dyn Fn(usize) -> f64| rows.iter().map(|i| f(*i)).collect::<Vec<f64>>();
             ValueMetrics::of(&pick(&|i| v[i]), &pick(&|i| f64::from(scores[i]))).r2
         }),
@@ -226,7 +238,9 @@ pub fn default_folds(labelled: &Labelled, folds: usize, block: Option<f64>, seed
     };
     let spatial = match (&labelled.groups, block) {
         (_, Some(metres)) => Some(Folds::blocks(&labelled.lon, &labelled.lat, metres, folds, seed)?),
-        (Some((of, names)), None) if names.len() <= 20 && names.len() >= 2 => Some(Folds::groups(of, names)?),
+        (Some((of, names)), None) if (2..=FEW_GROUPS).contains(&names.len()) => {
+            Some(Folds::groups(of, names)?)
+        }
         (Some((of, _)), None) => Folds::grouped(of, folds, seed).ok(),
         (None, None) => Folds::regions(&labelled.lon, &labelled.lat, folds, seed).ok(),
     };

@@ -18,7 +18,33 @@ const ITERATIONS: usize = 2000;
 /// Rows whose losses are summed by one task.
 const PIECE: usize = 2048;
 
+/// The score of a class without any row: it never wins, and its share is 0.
+const NEVER: f64 = -1e30;
+
+/// Weights of all classes, and whether the search settled. A class without rows, as folds may leave one, would drive its intercept to minus infinity: it stays out.
+#[allow(clippy::cast_possible_truncation)]
 pub(super) fn fit(x: &Matrix, of: &[u32], classes: usize, weights: &[f64], c: f64) -> Result<(Linear, bool)> {
+    let mut present: Vec<u32> = of.to_vec();
+    present.sort_unstable();
+    present.dedup();
+    if present.len() == classes {
+        return fit_present(x, of, classes, weights, c);
+    }
+    let mut number = vec![0u32; classes];
+    present.iter().enumerate().for_each(|(i, class)| number[*class as usize] = i as u32);
+    let of: Vec<u32> = of.iter().map(|class| number[*class as usize]).collect();
+    let (found, converged) = fit_present(x, &of, present.len(), weights, c)?;
+    let cols = x.cols();
+    let (mut all, mut bias) = (vec![0.0; classes * cols], vec![NEVER; classes]);
+    for (i, class) in present.into_iter().enumerate() {
+        let class = class as usize;
+        all[class * cols..(class + 1) * cols].copy_from_slice(&found.weights[i * cols..(i + 1) * cols]);
+        bias[class] = found.bias[i];
+    }
+    Ok((Linear { weights: Array(all), bias: Array(bias), link: Link::Softmax }, converged))
+}
+
+fn fit_present(x: &Matrix, of: &[u32], classes: usize, weights: &[f64], c: f64) -> Result<(Linear, bool)> {
     let cols = x.cols();
     let data: Vec<f64> = x.data().iter().map(|v| f64::from(*v)).collect();
     let free = if classes == 2 { 1 } else { classes };
@@ -91,4 +117,23 @@ fn piece(x: &[f64], of: &[u32], weights: &[f64], w: &[f64], b: &[f64], cols: usi
     let gw = MatMut::from_row_major_slice_mut(gw, free, cols);
     matmul(gw, Accum::Replace, s.transpose(), x, 1.0, Par::Seq);
     (loss, gradient)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_without_rows_never_wins_and_changes_nothing() {
+        let data: Vec<f32> = (0..40u16).map(|i| f32::from(i % 10) + f32::from(i % 3)).collect();
+        let x = Matrix::new(data, vec!["a".into(), "b".into()]).unwrap();
+        let of: Vec<u32> = (0..20).map(|i| u32::from(i % 4 > 1) * 2).collect();
+        let (three, settled) = fit(&x, &of, 3, &[1.0; 20], 1.0).unwrap();
+        let two: Vec<u32> = of.iter().map(|c| c / 2).collect();
+        let (two, _) = fit(&x, &two, 2, &[1.0; 20], 1.0).unwrap();
+        assert!(settled && three.weights[4..] == two.weights[2..] && three.bias[2] == two.bias[1]);
+        let mut row = [0.0, NEVER as f32, 1.0];
+        Link::Softmax.finish(&mut row);
+        assert_eq!(row[1], 0.0);
+    }
 }
