@@ -177,7 +177,8 @@ impl Error {
         Self::Open { what: what.into(), help: help.into() }
     }
 
-    pub(crate) fn query(what: impl Into<String>, help: impl Into<String>) -> Self {
+    /// [`Error::Query`].
+    pub fn query(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Query { what: what.into(), help: help.into() }
     }
 

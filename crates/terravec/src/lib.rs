@@ -22,7 +22,7 @@ mod error;
 pub mod interrupt;
 pub mod location;
 pub mod patch;
-mod pca;
+pub mod pca;
 mod provenance;
 pub mod query;
 pub mod sink;

@@ -6,6 +6,8 @@ mod png;
 mod rows;
 mod zarr;
 
+pub use png::save as save_picture;
+
 use std::path::{Path, PathBuf};
 
 use terravec_geo::Window;
