@@ -2,3 +2,9 @@
 //!
 //! Nothing here reads files. It takes tables, rasters and streams of windows from the engine, and hands back models, tables and rasters that
 //! know where they come from.
+
+pub mod colour;
+pub mod kernel;
+pub mod raster;
+pub mod rows;
+pub mod search;

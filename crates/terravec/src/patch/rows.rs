@@ -115,7 +115,11 @@ impl Patches {
             values: match &self.values {
                 Values::Codes(c) => Values::Codes(samples(c)),
                 Values::Vectors(v) => Values::Vectors(
-                    index.iter().flat_map(|i| &v[i * self.dimension..(i + 1) * self.dimension]).copied().collect(),
+                    index
+                        .iter()
+                        .flat_map(|i| &v[i * self.dimension..(i + 1) * self.dimension])
+                        .copied()
+                        .collect(),
                 ),
             },
             dimension: self.dimension,
