@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod codec;
 pub mod dataset;
 mod error;
+mod given;
 pub mod interrupt;
 pub mod location;
 pub mod patch;
@@ -32,6 +33,7 @@ mod vectors;
 
 pub use dataset::{Dataset, OpenOptions, RasterDataset, SampleRequest};
 pub use error::{Error, Result};
+pub use given::read_vectors;
 pub use location::{LocationDataset, LocationSummary};
 pub use patch::PatchDataset;
 pub use provenance::Provenance;

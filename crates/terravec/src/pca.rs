@@ -3,7 +3,8 @@
 //! Components are eigenvectors of the covariance matrix (divided by n, as in the definition of variance); the sign is fixed so
 //! that the loading of largest size is positive, so that pictures do not flip between runs.
 
-use faer::{Mat, Side};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, Par, Side};
 use rayon::prelude::*;
 
 use crate::vectors::{Status, Vectors};
@@ -46,29 +47,44 @@ impl Gram {
     /// Counts the valid vectors of a block in.
     pub fn add(&mut self, block: &Vectors) {
         let valid: Vec<usize> = crate::vectors::valid(&block.status).collect();
+        self.add_each(valid.len(), |row, band| block.data[band * block.pixels() + valid[row]]);
+    }
+
+    /// Counts vectors in that lie one after the other.
+    pub fn add_rows(&mut self, rows: &[f32]) {
+        let depth = self.depth;
+        self.add_each(rows.len() / depth.max(1), |row, band| rows[row * depth + band]);
+    }
+
+    fn add_each(&mut self, rows: usize, number: impl Fn(usize, usize) -> f32 + Sync) {
+        /// Rows multiplied together; the sums of pieces are added in their order, whatever thread made them.
+        const PIECE: usize = 4096;
+        let d = self.depth;
+        let pieces: Vec<usize> = (0..rows).step_by(PIECE).collect();
+        // A few at a time: each has a matrix of its own.
+        for some in pieces.chunks(8) {
+            let parts: Vec<(Vec<f64>, Mat<f64>)> = some
+                .par_iter()
+                .map(|at| {
+                    let n = PIECE.min(rows - at);
+                    let x = Mat::from_fn(n, d, |i, j| f64::from(number(at + i, j)));
+                    let sums = (0..d).map(|j| x.col(j).iter().sum()).collect();
+                    let mut products = Mat::zeros(d, d);
+                    matmul(&mut products, Accum::Replace, x.transpose(), &x, 1.0, Par::Seq);
+                    (sums, products)
+                })
+                .collect();
+            for (sums, products) in parts {
+                self.sum.iter_mut().zip(&sums).for_each(|(a, b)| *a += b);
+                for (k, p) in self.products.iter_mut().enumerate() {
+                    *p += products[(k / d, k % d)];
+                }
+            }
+        }
         #[allow(clippy::cast_precision_loss)]
         {
-            self.count += valid.len() as f64;
+            self.count += rows as f64;
         }
-        let columns: Vec<Vec<f32>> = (0..self.depth)
-            .into_par_iter()
-            .map(|b| {
-                let band = block.band(b);
-                valid.iter().map(|&i| band[i]).collect()
-            })
-            .collect();
-        for (sum, column) in self.sum.iter_mut().zip(&columns) {
-            *sum += column.iter().map(|v| f64::from(*v)).sum::<f64>();
-        }
-        self.products.par_chunks_mut(self.depth).enumerate().for_each(|(i, row)| {
-            for (j, p) in row.iter_mut().enumerate().skip(i) {
-                *p += columns[i]
-                    .iter()
-                    .zip(&columns[j])
-                    .map(|(a, b)| f64::from(*a) * f64::from(*b))
-                    .sum::<f64>();
-            }
-        });
     }
 
     /// The `n` leading components; fewer where there are fewer bands. `None` where there is no vector, or none that is finite.
@@ -102,6 +118,13 @@ impl Gram {
 }
 
 impl Basis {
+    /// Scores of one vector.
+    #[must_use]
+    pub fn scores(&self, vector: &[f32]) -> Vec<f64> {
+        let centred: Vec<f64> = vector.iter().zip(&self.mean).map(|(v, m)| f64::from(*v) - m).collect();
+        self.components.iter().map(|c| c.iter().zip(&centred).map(|(a, b)| a * b).sum()).collect()
+    }
+
     /// Scores of every valid pixel.
     #[allow(clippy::cast_possible_truncation)]
     #[must_use]

@@ -76,18 +76,22 @@ impl Like {
 
 fn at_places(dataset: &Dataset, points: &Points, years: &Years) -> Result<Examples> {
     let request = SampleRequest { years: years.clone(), ..SampleRequest::default() };
-    let (mut sampled, _) = dataset.sample(points.clone(), &request)?;
     let mut out = Examples::default();
+    let mut sampled = dataset.sample(points.clone(), &request);
+    let contained =
+        |s: &Result<(Sampled, _)>| s.as_ref().is_ok_and(|(s, _)| s.status.contains(&Status::Valid));
     // Rows that are points have no footprint that could contain a place: the nearest one answers.
-    if matches!(dataset, Dataset::Patch(_)) && !sampled.status.contains(&Status::Valid) {
+    if matches!(dataset, Dataset::Patch(_)) && !contained(&sampled) {
         let request = SampleRequest { near: Near::Nearest { count: 1, within: None }, ..request };
-        sampled = dataset.sample(points.clone(), &request)?.0;
-        if let Some(metres) = column(&sampled, "distance_m") {
+        sampled = dataset.sample(points.clone(), &request);
+        if let Ok((found, _)) = &sampled
+            && let Some(metres) = column(found, "distance_m")
+        {
             let far = metres.iter().copied().fold(0.0, f64::max);
-            out.notes
-                .push(format!("no row contains the place: the nearest one is taken, up to {far:.0} m away"));
+            out.notes.push(format!("no row contains the place: the nearest one is taken, {far:.0} m away"));
         }
     }
+    let (sampled, _) = sampled?;
     let per_point = sampled.status.len() / points.lon.len().max(1);
     if per_point > 1 {
         return Err(Error::query(

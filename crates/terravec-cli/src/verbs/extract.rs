@@ -88,7 +88,7 @@ fn raster_only(target: &Target, reduce: bool) -> Outcome {
 }
 
 /// Options that only tables have.
-fn table_only(rows: &Rows) -> Outcome {
+pub(super) fn table_only(rows: &Rows) -> Outcome {
     let given = [
         (rows.time.is_some(), "--time"),
         (!rows.conditions.is_empty(), "--where"),

@@ -1,10 +1,15 @@
 //! One function per verb.
 
+mod change;
+mod cluster;
 mod download;
 mod extract;
 mod join;
 mod look;
+mod look_at;
+mod pca;
 mod sample;
+mod search;
 
 use std::path::Path;
 
@@ -25,6 +30,10 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         Verb::Coverage(args) => look::coverage(cli, args),
         Verb::Sample(args) => sample::run(cli, args),
         Verb::Extract(args) => extract::run(cli, args),
+        Verb::Search(args) => search::run(cli, args),
+        Verb::Change(args) => change::run(cli, args),
+        Verb::Cluster(args) => cluster::run(cli, args),
+        Verb::Pca(args) => pca::run(cli, args),
         Verb::Convert(args) => extract::convert(cli, args),
         Verb::Download(args) => download::run(cli, args),
     }

@@ -1,0 +1,132 @@
+//! `pca`: one basis for many pictures.
+
+use serde_json::json;
+use terravec::sink::check_absent;
+use terravec::{Dataset, Error, Extraction, Pixels};
+use terravec_analysis::cluster::Sample;
+use terravec_analysis::pca::Projection;
+use terravec_analysis::raster::{self, Content, Spec};
+use terravec_analysis::rows::Stream;
+use terravec_io::DType;
+
+use super::look_at::{extent, read_text, save_text};
+use super::{Outcome, dataset, row_query, writable};
+use crate::args::{Cli, Pca};
+use crate::report::{Bar, Failure, print_json};
+
+pub(crate) fn run(cli: &Cli, args: &Pca) -> Outcome {
+    for out in args.output.iter().chain(&args.save) {
+        check_absent(out, args.place.force)?;
+        writable(out)?;
+    }
+    let dataset = dataset(cli, &args.dataset.dataset, None)?;
+    let (area, request) = extent(&args.place)?;
+    let bar = Bar::new("reading", cli.quiet);
+    let progress = |done, all| if all == 0 { bar.count(done as u64) } else { bar.set(done, all) };
+    let saved = args
+        .basis
+        .as_deref()
+        .map(|file| Ok::<_, Failure>(Projection::from_json(&read_text(file)?)?))
+        .transpose()?;
+    let fit = |mut stream: Stream<'_>| -> terravec::Result<Projection> {
+        let sample = Sample::draw(&mut stream, args.sample, args.seed)?;
+        Projection::fit(&sample, args.components, stream.provenance())
+    };
+    let basis = if let Dataset::Patch(patches) = &dataset {
+        if args.output.is_some() {
+            return Err(Failure::usage(
+                "colours are for rasters, and the dataset is a table",
+                "leave -o out, and keep the basis with --save",
+            ));
+        }
+        let query = row_query(&args.rows, area, args.place.year.as_deref(), false)?;
+        match saved {
+            Some(basis) => basis,
+            None => fit(Stream::of_rows(patches.scan(&query)?, &progress))?,
+        }
+    } else {
+        super::extract::table_only(&args.rows)?;
+        let plan = Extraction::plan(dataset.gridded()?, &request)?;
+        let basis = match saved {
+            Some(basis) => basis,
+            None => fit(Stream::of_pixels(&plan, &progress)?)?,
+        };
+        picture(args, &plan, &basis, &progress)?;
+        basis
+    };
+    drop(bar);
+    if let Some(file) = &args.save {
+        save_text(file, &basis.to_json())?;
+    }
+    say(cli, args, &basis);
+    Ok(())
+}
+
+fn picture(
+    args: &Pca,
+    plan: &Extraction,
+    basis: &Projection,
+    progress: terravec::sink::Progress<'_>,
+) -> Outcome {
+    let Some(path) = &args.output else { return Ok(()) };
+    raster::check(path, args.place.force)?;
+    basis.check(&plan.provenance)?;
+    if plan.periods.len() > 1 {
+        return Err(Error::query(
+            format!("{} years are there", plan.periods.len()),
+            "name one for the picture",
+        )
+        .into());
+    }
+    let (bands, content, dtype) = if args.scores {
+        ((1..=basis.components.len()).map(|i| format!("pc{i}")).collect(), Content::Numbers, DType::F32)
+    } else {
+        (["red", "green", "blue"].map(String::from).to_vec(), Content::Colours, DType::U8)
+    };
+    let spec = Spec {
+        path,
+        force: args.place.force,
+        bands,
+        content,
+        dtype,
+        provenance: plan.provenance.clone(),
+        tags: vec![(
+            "TERRAVEC_PCA".into(),
+            json!({ "explained": basis.cumulative(), "stretch": basis.stretch,
+            "sample_rows": basis.sample_rows, "sampled_from": basis.sampled_from })
+            .to_string(),
+        )],
+    };
+    raster::write(plan, &spec, progress, &mut |window| match plan.read(0, window)? {
+        Pixels::Vectors(v) if args.scores => Ok(basis.scores(&v)),
+        Pixels::Vectors(v) => Ok(basis.colours(&v)),
+        Pixels::Codes(..) => unreachable!("vectors are asked for"),
+    })?;
+    Ok(())
+}
+
+fn say(cli: &Cli, args: &Pca, basis: &Projection) {
+    let explained = basis.cumulative();
+    if cli.json() {
+        print_json(&json!({
+            "components": basis.components.len(), "explained": explained, "variance": basis.variance,
+            "total_variance": basis.total_variance, "stretch": basis.stretch, "sample_rows": basis.sample_rows,
+            "sampled_from": basis.sampled_from, "seed": basis.seed, "output": args.output, "save": args.save,
+            "provenance": basis.provenance,
+        }));
+        return;
+    }
+    println!(
+        "{} components, fitted on {} of {} vectors, explain {:.1} % of the variance",
+        basis.components.len(),
+        basis.sample_rows,
+        basis.sampled_from,
+        100.0 * explained.last().copied().unwrap_or_default()
+    );
+    for path in args.output.iter().chain(&args.save) {
+        println!("{}", path.display());
+    }
+    if let Some(text) = &basis.provenance.attribution {
+        println!("{text}");
+    }
+}
