@@ -6,6 +6,7 @@
 pub mod change;
 pub mod cluster;
 pub mod colour;
+pub mod index;
 pub mod kernel;
 pub mod pca;
 pub mod raster;

@@ -76,6 +76,15 @@ impl Block {
     }
 }
 
+/// Where and when rows are.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Longitudes and latitudes, degrees.
+    pub lonlat: (Vec<f64>, Vec<f64>),
+    /// When they hold, where that is known.
+    pub intervals: Vec<Option<Interval>>,
+}
+
 /// Vectors of a dataset, block by block, in the order of files and rows, or of periods, chunks and pixels.
 pub struct Stream<'a> {
     from: From<'a>,
@@ -165,6 +174,28 @@ impl<'a> Stream<'a> {
                 self.next += block.rows() as u64;
                 return Ok(Some(Block { first, ..block }));
             }
+        }
+    }
+
+    /// Where and when the rows of a block of this stream are.
+    #[must_use]
+    pub fn places(&self, block: &Block) -> Places {
+        match (&block.origin, &self.from) {
+            (Origin::Patches(p), _) => {
+                Places { lonlat: (p.lon.clone(), p.lat.clone()), intervals: p.intervals.clone() }
+            }
+            (Origin::Pixels { period, .. }, From::Pixels { plan, to_lonlat, .. }) => {
+                let centre = |row: usize| {
+                    let (_, col, row) = block.pixel(row).unwrap_or_default();
+                    plan.grid.center(col, row)
+                };
+                let (mut lon, mut lat): (Vec<f64>, Vec<f64>) = (0..block.rows()).map(centre).unzip();
+                to_lonlat.points(&mut lon, &mut lat);
+                lon.iter_mut().for_each(|v| *v = wrap_lon(*v));
+                let interval = plan.periods[*period].map(Interval::year).or_else(|| plan.fixed_interval());
+                Places { lonlat: (lon, lat), intervals: vec![interval; block.rows()] }
+            }
+            _ => unreachable!("a block is asked about by the stream it came from"),
         }
     }
 

@@ -173,7 +173,8 @@ impl Error {
         move |source| Self::Codec { context, source }
     }
 
-    pub(crate) fn open(what: impl Into<String>, help: impl Into<String>) -> Self {
+    /// [`Error::Open`].
+    pub fn open(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Open { what: what.into(), help: help.into() }
     }
 

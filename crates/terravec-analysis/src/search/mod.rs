@@ -15,6 +15,6 @@ pub use ask::{Ask, Question};
 pub use flat::{Found, Rows, nearest};
 pub use like::{Combine, Examples, Like, combine};
 pub use query::{Metric, Query};
-pub(crate) use run::ranked;
 pub use run::{Answer, MOST, Options, check_k, search};
+pub(crate) use run::{answer_table, ranked};
 pub use top::{Hit, Top};

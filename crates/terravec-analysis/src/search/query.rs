@@ -122,6 +122,33 @@ impl Query {
         self.wanted[0].vector.len()
     }
 
+    /// The vectors that are looked for.
+    pub fn vectors(&self) -> impl Iterator<Item = &[f32]> {
+        self.wanted.iter().map(|w| w.vector.as_slice())
+    }
+
+    /// Their lengths.
+    pub(crate) fn lengths(&self) -> impl Iterator<Item = f64> {
+        self.wanted.iter().map(|w| w.length)
+    }
+
+    /// Bounds of a score, from above and below, of a row with this dot product and of this length (known to a part `slack`).
+    pub(crate) fn score_of(&self, dot: f64, wanted: f64, row: f64, slack: f64) -> (f64, f64) {
+        match self.metric {
+            Metric::Dot => (dot, dot),
+            Metric::Cosine => {
+                let cosine = dot / (wanted * row);
+                ((cosine + slack).min(1.0), (cosine - slack).max(-1.0))
+            }
+            Metric::L2 => {
+                let squares = wanted * wanted + row * row;
+                let off = 2.0 * slack * squares;
+                let of = |square: f64| -square.max(0.0).sqrt();
+                (of(squares - 2.0 * dot - off), of(squares - 2.0 * dot + off))
+            }
+        }
+    }
+
     /// What "similar" means.
     #[must_use]
     pub fn metric(&self) -> Metric {

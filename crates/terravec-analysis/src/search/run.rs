@@ -92,7 +92,7 @@ pub fn search(mut stream: Stream<'_>, query: &Query, options: &Options) -> Resul
         notes.push(format!("only {} of {} results: no more rows are there", hits.len(), options.k));
     }
     Ok(Answer {
-        table: table(&kept.rows_of(&hits)?, &hits, query)?,
+        table: answer_table(&kept.rows_of(&hits)?, &hits, query)?,
         searched,
         without_vector: stream.without_vector,
         without_score,
@@ -166,7 +166,7 @@ impl Kept {
 }
 
 /// Ranks and scores before the columns of the rows, and a link behind; columns of the table with these names get a `_` behind.
-pub(crate) fn table(rows: &RecordBatch, hits: &[Hit], query: &Query) -> Result<RecordBatch> {
+pub(crate) fn answer_table(rows: &RecordBatch, hits: &[Hit], query: &Query) -> Result<RecordBatch> {
     let scores = Float64Array::from_iter_values(hits.iter().map(|h| query.shown(h.score)));
     ranked(rows, query.metric().column(), Arc::new(scores))
 }
