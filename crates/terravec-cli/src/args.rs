@@ -1,5 +1,6 @@
 //! The command line as data: every verb and flag, from which help is made.
 
+mod index;
 mod look;
 mod search;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use terravec_io::icechunk::At;
 
+pub(crate) use index::{Index, IndexBuild, Indexed};
 pub(crate) use look::{Change, Cluster, Measure, Pca, Where};
 pub(crate) use search::{Combine, Metric, Search};
 
@@ -61,7 +63,7 @@ pub(crate) fn joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString>
     let mut out: Vec<OsString> = Vec::new();
     let mut rest = arguments.peekable();
     while let Some(argument) = rest.next() {
-        let is_bbox = argument == "--bbox" || argument == "--mean-of";
+        let is_bbox = ["--bbox", "--mean-of", "--bbox-mean"].iter().any(|b| argument == *b);
         out.push(argument);
         if !is_bbox {
             continue;
@@ -95,6 +97,9 @@ pub(crate) enum Verb {
     Extract(Extract),
     /// What is similar to a place, a row, a vector or to examples.
     Search(Search),
+    /// An index on disk, for search in tables larger than memory.
+    #[command(subcommand)]
+    Index(Index),
     /// How much the vectors of two years differ, and where more than they do by chance.
     Change(Change),
     /// Clusters of vectors (k-means) as a map of classes, or as a column of a table.

@@ -3,6 +3,7 @@
 //! A folder of files that are written once: `index.json` names them and is replaced in one step, so a reader sees the index before or after a
 //! change and never between. It keeps vectors, codes of one byte, places, times and ids; other columns stay in the table.
 
+mod ask;
 mod build;
 mod list;
 mod manifest;

@@ -70,6 +70,12 @@ pub(crate) struct Search {
     /// How many results, 1 to 100 000.
     #[arg(short, value_name = "K", default_value_t = 10)]
     pub(crate) k: usize,
+    /// Look in this index instead of the table itself.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["map", "vectors"])]
+    pub(crate) index: Option<PathBuf>,
+    /// With --index: how many of its lists to look at; all give the exact answer [default: what it chose when it was built].
+    #[arg(long, value_name = "N", requires = "index")]
+    pub(crate) probes: Option<usize>,
     /// Leave out what lies at the places of the examples.
     #[arg(long)]
     pub(crate) exclude_self: bool,

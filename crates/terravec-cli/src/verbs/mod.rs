@@ -4,6 +4,7 @@ mod change;
 mod cluster;
 mod download;
 mod extract;
+mod index;
 mod join;
 mod look;
 mod look_at;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         Verb::Sample(args) => sample::run(cli, args),
         Verb::Extract(args) => extract::run(cli, args),
         Verb::Search(args) => search::run(cli, args),
+        Verb::Index(verb) => index::run(cli, verb),
         Verb::Change(args) => change::run(cli, args),
         Verb::Cluster(args) => cluster::run(cli, args),
         Verb::Pca(args) => pca::run(cli, args),

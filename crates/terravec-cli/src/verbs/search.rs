@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use serde_json::json;
 use terravec::sink::check_absent;
 use terravec::{Area, Dataset, Provenance, read_vectors, table};
+use terravec_analysis::index::Index;
 use terravec_analysis::raster;
 use terravec_analysis::rows::Stream;
 use terravec_analysis::search::{Answer, Ask, Combine, Like, Metric};
@@ -29,7 +30,10 @@ pub(crate) fn run(cli: &Cli, args: &Search) -> Outcome {
     let ask = ask(cli, args, &dataset)?;
     let bar = Bar::new("searching", cli.quiet);
     let progress = |done, all| if all == 0 { bar.count(done as u64) } else { bar.set(done, all) };
-    let answer = ask.run(&dataset, &progress)?;
+    let answer = match &args.index {
+        Some(dir) => Index::open(dir)?.ask(&ask, &dataset, args.probes)?,
+        None => ask.run(&dataset, &progress)?,
+    };
     let mapped = args.map.as_deref().map(|map| ask.map(&dataset, map, args.force, &progress)).transpose()?;
     drop(bar);
     say(cli, args, &answer, mapped)
@@ -59,11 +63,7 @@ fn ask(cli: &Cli, args: &Search, dataset: &Dataset) -> Result<Ask, Failure> {
             args::Combine::Max => Combine::Max,
             args::Combine::Probe => Combine::Probe,
         },
-        metric: match args.metric {
-            args::Metric::Cosine => Metric::Cosine,
-            args::Metric::Dot => Metric::Dot,
-            args::Metric::L2 => Metric::L2,
-        },
+        metric: metric(args.metric),
         rows: row_query(&args.rows, area, args.year.as_deref(), false)?,
         example_years: args.like_year.as_deref().map(|y| years(Some(y))).transpose()?,
         crs: crs(args.crs.as_deref())?,
@@ -72,6 +72,14 @@ fn ask(cli: &Cli, args: &Search, dataset: &Dataset) -> Result<Ask, Failure> {
         exclude: args.exclude_self,
         vectors: args.vectors,
     })
+}
+
+pub(super) fn metric(metric: args::Metric) -> Metric {
+    match metric {
+        args::Metric::Cosine => Metric::Cosine,
+        args::Metric::Dot => Metric::Dot,
+        args::Metric::L2 => Metric::L2,
+    }
 }
 
 /// Where: a box, polygons, or everywhere.
