@@ -3,15 +3,19 @@
 //! Colours are the first three components, each from the 2nd to the 98th percentile of the sample. A basis fitted anew for
 //! every view would make colours mean something else in each.
 
+use std::path::Path;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use terravec::pca::{Basis, Gram};
-use terravec::{Error, Pixels, Provenance, Result, Status, Vectors};
+use terravec::sink::Progress;
+use terravec::{Error, Extraction, Pixels, Provenance, Result, Status, Vectors};
 use terravec_geo::Window;
-use terravec_io::{Codes, Samples};
+use terravec_io::{Codes, DType, Samples};
 
 use crate::cluster::Sample;
 use crate::colour::{between, percentiles};
+use crate::raster::{self, Content, Spec};
 
 const FORMAT: &str = "terravec-pca";
 /// More numbers than this are no vector of an embedding.
@@ -159,6 +163,58 @@ impl Projection {
         }
     }
 
+    /// Scores of one vector.
+    #[must_use]
+    pub fn scores_of(&self, vector: &[f32]) -> Vec<f64> {
+        self.components
+            .iter()
+            .map(|c| c.iter().zip(vector).zip(&self.mean).map(|((a, v), m)| a * (f64::from(*v) - m)).sum())
+            .collect()
+    }
+
+    /// Writes colours, or the components themselves, of one period as COG or picture.
+    ///
+    /// # Errors
+    /// If the vectors are of another product, there are several periods, or reading or writing fails.
+    pub fn write(
+        &self,
+        plan: &Extraction,
+        path: &Path,
+        force: bool,
+        scores: bool,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        self.check(&plan.provenance)?;
+        if plan.periods.len() > 1 {
+            return Err(Error::query(
+                format!("{} years are there", plan.periods.len()),
+                "name one for the picture",
+            ));
+        }
+        let (bands, content, dtype) = if scores {
+            ((1..=self.components.len()).map(|i| format!("pc{i}")).collect(), Content::Numbers, DType::F32)
+        } else {
+            (["red", "green", "blue"].map(String::from).to_vec(), Content::Colours, DType::U8)
+        };
+        let basis = serde_json::json!({
+            "explained": self.cumulative(), "stretch": self.stretch, "sample_rows": self.sample_rows,
+            "sampled_from": self.sampled_from,
+        });
+        let spec = Spec {
+            path,
+            force,
+            bands,
+            content,
+            dtype,
+            provenance: plan.provenance.clone(),
+            tags: vec![("TERRAVEC_PCA".into(), basis.to_string())],
+        };
+        raster::write(plan, &spec, progress, &mut |window| {
+            let vectors = window_of(plan, 0, window)?;
+            Ok(if scores { self.scores(&vectors) } else { self.colours(&vectors) })
+        })
+    }
+
     /// Scores of a window: (component, y, x), NaN where there is no vector.
     #[must_use]
     pub fn scores(&self, vectors: &Vectors) -> Codes {
@@ -199,7 +255,7 @@ pub(crate) fn named(p: &Provenance) -> String {
 }
 
 /// The vectors of a window of a plan.
-pub(crate) fn window_of(plan: &terravec::Extraction, period: usize, window: Window) -> Result<Vectors> {
+pub(crate) fn window_of(plan: &Extraction, period: usize, window: Window) -> Result<Vectors> {
     match plan.read(period, window)? {
         Pixels::Vectors(v) => Ok(v),
         Pixels::Codes(..) => Err(Error::query("the raster is read as codes, not vectors", "ask for vectors")),

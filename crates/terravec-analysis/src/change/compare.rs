@@ -137,7 +137,7 @@ impl Change {
     ///
     /// # Errors
     /// If their vectors are not of one product and version, or one of them has several years there.
-    pub fn between(
+    fn between(
         before: Gridded,
         after: Gridded,
         request: &Request,
@@ -168,6 +168,25 @@ impl Change {
         }
         let side = |plan| Side { plan: Arc::new(plan), period: 0 };
         Ok(Self { before: side(first), after: side(second), measure })
+    }
+
+    /// The same with the two years of `request`, the earlier from one dataset and the later from the other.
+    ///
+    /// # Errors
+    /// As [`Self::between`], or if the request does not name two years.
+    pub fn of_two(before: Gridded, after: Gridded, request: &Request, measure: Measure) -> Result<Self> {
+        let two = match &request.years {
+            Years::List(years) => years.as_slice(),
+            Years::All => &[],
+        };
+        let [first, second] = *two else {
+            return Err(Error::query(
+                format!("with two datasets the year of each is to be named, and {} are", two.len()),
+                "name two, such as 2018,2024",
+            ));
+        };
+        let request = Request { years: Years::List(vec![first]), ..request.clone() };
+        Self::between(before, after, &request, &Years::List(vec![second]), measure)
     }
 
     fn grid_plan(&self) -> &Extraction {

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use geo_types::MultiPolygon;
 use rayon::prelude::*;
 use terravec::patch::PatchQuery;
+use terravec::table::PROVENANCE_KEY;
 use terravec::{Area, Error, Interval, Result, Years};
 use terravec_geo::{LonLatBox, rasterize};
 use terravec_io::vector::wkb;
@@ -21,7 +22,7 @@ use terravec_io::vector::wkb;
 use super::list::{Column, Head, NO_TIME};
 use super::manifest::{Index, Recall};
 use super::segment::Segment;
-use crate::kernel::{CodeRule, error, scan_codes};
+use crate::kernel::{CodeQuery, CodeRule, error, scan_codes};
 use crate::search::{Answer, Hit, Metric, Query, Top, answer_table, check_k};
 
 /// Lists looked at together while too few rows meet the filter.
@@ -155,7 +156,7 @@ impl Index {
             notes.push(format!("only {} of {k} results: no more rows are there", hits.len()));
         }
         Ok(Answer {
-            table: table(&hits, &looked, query)?,
+            table: self.table(&hits, &looked, query)?,
             searched,
             without_vector: 0,
             without_score: 0,
@@ -204,13 +205,15 @@ impl Index {
         let mut dots = vec![0f32; head.len()];
         let slack = f64::from(error(query.dim()));
         for (vector, length) in query.vectors().zip(query.lengths()) {
-            scan_codes(CodeRule::Linear(1.0), vector, &codes, &mut dots, &mut []);
+            let coded = CodeQuery::new(CodeRule::Linear(1.0), vector);
+            scan_codes(&coded, &codes, &mut dots, &mut []);
+            let loose = slack + coded.beside();
             for row in &keep {
                 let scale = f64::from(head.f32(Column::Scale, *row));
                 let own = f64::from(head.f32(Column::Length, *row));
                 let residual = f64::from(head.f32(Column::Residual, *row));
                 let dot = scale * f64::from(dots[*row]);
-                let off = length * (residual + slack * (own + residual));
+                let off = length * (residual + loose * (own + residual));
                 let of = |dot: f64| query.score_of(dot, length, own, slack);
                 let (upper, lower) = (of(dot + off).0, of(dot - off).1);
                 let best = &mut bounds[*row];
@@ -344,36 +347,42 @@ impl Index {
         }
         Ok(queries)
     }
-}
 
-fn table(hits: &[(Hit, usize, usize)], looked: &[Looked<'_>], query: &Query) -> Result<RecordBatch> {
-    let heads: Vec<Head<'_>> = looked.iter().map(|l| l.segment.columns(l.list, &l.head)).collect();
-    let numbers = |column: Column| -> ArrayRef {
-        Arc::new(Float64Array::from_iter_values(hits.iter().map(|(_, p, r)| heads[*p].f64(column, *r))))
-    };
-    let times = |column: Column| -> ArrayRef {
-        let one = |(_, p, r): &(Hit, usize, usize)| {
-            Some(heads[*p].i64(column, *r)).filter(|_| heads[*p].i64(Column::Start, *r) != NO_TIME)
+    fn table(
+        &self,
+        hits: &[(Hit, usize, usize)],
+        looked: &[Looked<'_>],
+        query: &Query,
+    ) -> Result<RecordBatch> {
+        let heads: Vec<Head<'_>> = looked.iter().map(|l| l.segment.columns(l.list, &l.head)).collect();
+        let numbers = |column: Column| -> ArrayRef {
+            Arc::new(Float64Array::from_iter_values(hits.iter().map(|(_, p, r)| heads[*p].f64(column, *r))))
         };
-        Arc::new(hits.iter().map(one).collect::<TimestampMillisecondArray>().with_timezone("UTC"))
-    };
-    let ids = hits.iter().map(|(_, p, r)| Some(heads[*p].id(*r)).filter(|id| !id.is_empty()));
-    let place = |(_, p, r): &(Hit, usize, usize)| {
-        let (x, y) = (heads[*p].f64(Column::Lon, *r), heads[*p].f64(Column::Lat, *r));
-        (x.is_finite() && y.is_finite()).then(|| wkb::point(x, y))
-    };
-    let columns: [(&str, ArrayRef); 6] = [
-        ("id", Arc::new(ids.collect::<StringArray>())),
-        ("lon", numbers(Column::Lon)),
-        ("lat", numbers(Column::Lat)),
-        ("time_start", times(Column::Start)),
-        ("time_end", times(Column::End)),
-        ("geometry", Arc::new(hits.iter().map(place).collect::<BinaryArray>())),
-    ];
-    let fields: Vec<Field> =
-        columns.iter().map(|(name, c)| Field::new(*name, c.data_type().clone(), true)).collect();
-    let rows =
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|c| c.1).collect())?;
-    let scores: Vec<Hit> = hits.iter().map(|h| h.0).collect();
-    answer_table(&rows, &scores, query)
+        let times = |column: Column| -> ArrayRef {
+            let one = |(_, p, r): &(Hit, usize, usize)| {
+                Some(heads[*p].i64(column, *r)).filter(|_| heads[*p].i64(Column::Start, *r) != NO_TIME)
+            };
+            Arc::new(hits.iter().map(one).collect::<TimestampMillisecondArray>().with_timezone("UTC"))
+        };
+        let ids = hits.iter().map(|(_, p, r)| Some(heads[*p].id(*r)).filter(|id| !id.is_empty()));
+        let place = |(_, p, r): &(Hit, usize, usize)| {
+            let (x, y) = (heads[*p].f64(Column::Lon, *r), heads[*p].f64(Column::Lat, *r));
+            (x.is_finite() && y.is_finite()).then(|| wkb::point(x, y))
+        };
+        let columns: [(&str, ArrayRef); 6] = [
+            ("id", Arc::new(ids.collect::<StringArray>())),
+            ("lon", numbers(Column::Lon)),
+            ("lat", numbers(Column::Lat)),
+            ("time_start", times(Column::Start)),
+            ("time_end", times(Column::End)),
+            ("geometry", Arc::new(hits.iter().map(place).collect::<BinaryArray>())),
+        ];
+        let fields: Vec<Field> =
+            columns.iter().map(|(name, c)| Field::new(*name, c.data_type().clone(), true)).collect();
+        let metadata = [(PROVENANCE_KEY.to_string(), self.manifest.provenance.to_json())];
+        let schema = Schema::new(fields).with_metadata(metadata.into());
+        let rows = RecordBatch::try_new(Arc::new(schema), columns.into_iter().map(|c| c.1).collect())?;
+        let scores: Vec<Hit> = hits.iter().map(|h| h.0).collect();
+        answer_table(&rows, &scores, query)
+    }
 }

@@ -1,9 +1,13 @@
-//! Dot products of a query with many rows at the speed of memory, in vector instructions that `pulp` picks at run time.
+//! Dot products of a query with many rows at the speed of memory: by AVX2 where the machine has it, else in vector instructions that
+//! `pulp` picks at run time.
 //!
 //! Sums are in float32 and only rule rows out: [`error`] bounds how far they may be off, and what might still be among the best
 //! is computed again in float64 ([`exact_dot`]). So answers are those of float64, at the cost of float32.
 
 use pulp::Arch;
+
+#[cfg(target_arch = "x86_64")]
+mod simd;
 
 /// Numbers summed side by side: two AVX2 registers, or one of AVX-512.
 const LANES: usize = 16;
@@ -32,19 +36,54 @@ impl CodeRule {
         }
     }
 
-    /// The query that [`scan_codes`] takes, so that products with codes (or their signed squares) are those with values.
-    #[must_use]
-    pub fn prepare(self, query: &[f32]) -> Vec<f32> {
-        let factor = self.factor();
-        #[allow(clippy::cast_possible_truncation)]
-        query.iter().map(|q| (f64::from(*q) * factor) as f32).collect()
-    }
-
     fn factor(self) -> f64 {
         match self {
             Self::Linear(scale) => f64::from(scale),
             Self::SignedSquare(divisor) => f64::from(divisor).powi(-2),
         }
+    }
+}
+
+/// A query as [`scan_codes`] takes it.
+#[derive(Debug, Clone)]
+pub struct CodeQuery {
+    rule: CodeRule,
+    /// Scaled, so that products with codes (or their signed squares) are those with values.
+    floats: Vec<f32>,
+    /// In steps, so small that no sum of products leaves 32 bits.
+    whole: Vec<i16>,
+    step: f64,
+    beside: f64,
+}
+
+impl CodeQuery {
+    /// For rows of codes that `rule` decodes.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+    pub fn new(rule: CodeRule, query: &[f32]) -> Self {
+        let factor = rule.factor();
+        let largest = query.iter().fold(0f64, |m, q| m.max(f64::from(*q).abs()));
+        let all: f64 = query.iter().map(|q| f64::from(*q).abs()).sum();
+        let code = if matches!(rule, CodeRule::Linear(_)) { 128.0 } else { 128.0 * 128.0 };
+        // Each number is rounded by at most half a step.
+        let room = (f64::from(i32::MAX) / code - query.len() as f64).max(1.0);
+        let step = (largest / 32767.0).max(all / room).max(f64::MIN_POSITIVE);
+        let whole: Vec<i16> = query.iter().map(|q| (f64::from(*q) / step).round() as i16).collect();
+        let off = query.iter().zip(&whole).map(|(q, w)| (f64::from(*q) - step * f64::from(*w)).powi(2));
+        let (off, length) = (off.sum::<f64>().sqrt(), exact_dot(query, query).sqrt());
+        Self {
+            rule,
+            floats: query.iter().map(|q| (f64::from(*q) * factor) as f32).collect(),
+            whole,
+            step,
+            beside: if length > 0.0 { off / length } else { 0.0 },
+        }
+    }
+
+    /// How far dot products may be off beside [`error`], for the query is rounded: a part of the product of both lengths.
+    #[must_use]
+    pub fn beside(&self) -> f64 {
+        self.beside
     }
 }
 
@@ -73,6 +112,14 @@ pub fn exact_square_distance(q: &[f32], x: &[f32]) -> f64 {
 
 /// Dot products of `query` with each of `rows` (row-major, as long as the query), and, if `squares` is not empty, Σ xᵢ² of each.
 pub fn scan(query: &[f32], rows: &[f32], dots: &mut [f32], squares: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if simd::available() {
+        return simd::scan(query, rows, dots, squares);
+    }
+    scan_anywhere(query, rows, dots, squares);
+}
+
+fn scan_anywhere(query: &[f32], rows: &[f32], dots: &mut [f32], squares: &mut [f32]) {
     let dim = query.len();
     Arch::new().dispatch(
         #[inline(always)]
@@ -91,11 +138,23 @@ pub fn scan(query: &[f32], rows: &[f32], dots: &mut [f32], squares: &mut [f32]) 
     );
 }
 
-/// The same of rows of codes, with a query that [`CodeRule::prepare`] made. Squares are of values.
-pub fn scan_codes(rule: CodeRule, prepared: &[f32], rows: &[i8], dots: &mut [f32], squares: &mut [f32]) {
-    match rule {
-        CodeRule::Linear(_) => codes(rule, prepared, rows, dots, squares, |c| c),
-        CodeRule::SignedSquare(_) => codes(rule, prepared, rows, dots, squares, |c| c * c.abs()),
+/// The same of rows of codes. Squares are of values.
+#[allow(clippy::cast_possible_truncation)]
+pub fn scan_codes(query: &CodeQuery, rows: &[i8], dots: &mut [f32], squares: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if simd::available() {
+        let factor = query.rule.factor();
+        let factors = ((factor * query.step) as f32, factor.powi(2) as f32);
+        let signed = matches!(query.rule, CodeRule::SignedSquare(_));
+        return simd::codes(signed, &query.whole, rows, factors, dots, squares);
+    }
+    codes_anywhere(query, rows, dots, squares);
+}
+
+fn codes_anywhere(query: &CodeQuery, rows: &[i8], dots: &mut [f32], squares: &mut [f32]) {
+    match query.rule {
+        CodeRule::Linear(_) => codes(query.rule, &query.floats, rows, dots, squares, |c| c),
+        CodeRule::SignedSquare(_) => codes(query.rule, &query.floats, rows, dots, squares, |c| c * c.abs()),
     }
 }
 
@@ -172,20 +231,30 @@ pub fn hamming(query: &[u8], rows: &[u8], out: &mut [u32]) {
 mod tests {
     use super::*;
 
+    type Scan = fn(&[f32], &[f32], &mut [f32], &mut [f32]);
+    type Codes = fn(&CodeQuery, &[i8], &mut [f32], &mut [f32]);
+
     #[test]
     fn float32_sums_stay_within_their_bound_of_float64() {
         let mut random = fastrand::Rng::with_seed(7);
-        for dim in [1, 3, 15, 16, 17, 64, 129, 768] {
-            let q: Vec<f32> = (0..dim).map(|_| random.f32() - 0.5).collect();
-            let rows: Vec<f32> = (0..dim * 37).map(|_| random.f32() - 0.5).collect();
-            let (mut dots, mut squares) = (vec![0.0; 37], vec![0.0; 37]);
-            scan(&q, &rows, &mut dots, &mut squares);
-            let length = exact_dot(&q, &q).sqrt();
-            for (i, row) in rows.chunks_exact(dim).enumerate() {
-                let square = exact_dot(row, row);
-                let slack = f64::from(error(dim));
-                assert!((f64::from(dots[i]) - exact_dot(&q, row)).abs() <= slack * length * square.sqrt());
-                assert!((f64::from(squares[i]) - square).abs() <= slack * square);
+        for scan in [scan as Scan, scan_anywhere] {
+            for dim in [1, 3, 15, 16, 17, 64, 129, 768] {
+                let q: Vec<f32> = (0..dim).map(|_| random.f32() - 0.5).collect();
+                let rows: Vec<f32> = (0..dim * 37).map(|_| random.f32() - 0.5).collect();
+                let (mut dots, mut squares) = (vec![0.0; 37], vec![0.0; 37]);
+                scan(&q, &rows, &mut dots, &mut squares);
+                let mut alone = vec![0.0; 37];
+                scan(&q, &rows, &mut alone, &mut []);
+                assert_eq!(alone, dots);
+                let length = exact_dot(&q, &q).sqrt();
+                for (i, row) in rows.chunks_exact(dim).enumerate() {
+                    let square = exact_dot(row, row);
+                    let slack = f64::from(error(dim));
+                    assert!(
+                        (f64::from(dots[i]) - exact_dot(&q, row)).abs() <= slack * length * square.sqrt()
+                    );
+                    assert!((f64::from(squares[i]) - square).abs() <= slack * square);
+                }
             }
         }
     }
@@ -193,17 +262,29 @@ mod tests {
     #[test]
     fn codes_give_what_their_values_give() {
         let mut random = fastrand::Rng::with_seed(8);
-        for (rule, dim) in [(CodeRule::Linear(0.003), 20), (CodeRule::SignedSquare(127.5), 64)] {
-            let q: Vec<f32> = (0..dim).map(|_| random.f32() - 0.5).collect();
-            let rows: Vec<i8> = (0..dim * 50).map(|_| random.i8(-127..=127)).collect();
-            let values: Vec<f32> = rows.iter().map(|c| rule.decode(*c)).collect();
-            let (mut dots, mut squares) = (vec![0.0; 50], vec![0.0; 50]);
-            scan_codes(rule, &rule.prepare(&q), &rows, &mut dots, &mut squares);
-            for (i, row) in values.chunks_exact(dim).enumerate() {
-                let (dot, square) = (exact_dot(&q, row), exact_dot(row, row));
-                let slack = f64::from(error(dim)) * exact_dot(&q, &q).sqrt() * square.sqrt();
-                assert!((f64::from(dots[i]) - dot).abs() <= slack, "{} {dot}", dots[i]);
-                assert!((f64::from(squares[i]) - square).abs() <= f64::from(error(dim)) * square);
+        for scan in [scan_codes as Codes, codes_anywhere] {
+            for rule in [CodeRule::Linear(0.003), CodeRule::SignedSquare(127.5)] {
+                for dim in [1, 16, 20, 64, 1000] {
+                    // The largest sums that can be, and ordinary ones.
+                    for largest in [true, false] {
+                        let mut number = || if largest { 1.0 } else { random.f32() - 0.5 };
+                        let q: Vec<f32> = (0..dim).map(|_| number()).collect();
+                        let rows: Vec<i8> =
+                            (0..dim * 50).map(|_| if largest { -128 } else { random.i8(..) }).collect();
+                        let values: Vec<f32> = rows.iter().map(|c| rule.decode(*c)).collect();
+                        let query = CodeQuery::new(rule, &q);
+                        assert!(query.beside() < 0.02, "{}", query.beside());
+                        let (mut dots, mut squares) = (vec![0.0; 50], vec![0.0; 50]);
+                        scan(&query, &rows, &mut dots, &mut squares);
+                        for (i, row) in values.chunks_exact(dim).enumerate() {
+                            let (dot, square) = (exact_dot(&q, row), exact_dot(row, row));
+                            let slack = f64::from(error(dim)) + query.beside();
+                            let slack = slack * exact_dot(&q, &q).sqrt() * square.sqrt();
+                            assert!((f64::from(dots[i]) - dot).abs() <= slack, "{} {dot}", dots[i]);
+                            assert!((f64::from(squares[i]) - square).abs() <= f64::from(error(dim)) * square);
+                        }
+                    }
+                }
             }
         }
         assert_eq!(CodeRule::SignedSquare(127.5).decode(-127), -0.992_172_24);

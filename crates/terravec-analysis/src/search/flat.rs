@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::query::{Query, Sieve};
 use super::top::{Hit, Top};
-use crate::kernel::{CodeRule, scan, scan_codes};
+use crate::kernel::{CodeQuery, CodeRule, scan, scan_codes};
 
 /// Rows whose products are computed together; they and their sums stay in the nearest cache.
 const STEP: usize = 512;
@@ -32,7 +32,7 @@ impl Rows<'_> {
     }
 
     /// Rows `start..end`.
-    fn slice(&self, dim: usize, start: usize, end: usize) -> Self {
+    pub(super) fn slice(&self, dim: usize, start: usize, end: usize) -> Self {
         match self {
             Self::F32(v) => Self::F32(&v[start * dim..end * dim]),
             Self::Codes(c, rule) => Self::Codes(&c[start * dim..end * dim], *rule),
@@ -100,13 +100,12 @@ pub fn nearest(
     found
 }
 
-/// Queries as the kernels take them.
-fn prepare(rows: Rows<'_>, query: &Query) -> Vec<Vec<f32>> {
-    let one = |w: &super::query::Wanted| match rows {
-        Rows::F32(_) => w.vector.clone(),
-        Rows::Codes(_, rule) => rule.prepare(&w.vector),
-    };
-    query.wanted.iter().map(one).collect()
+/// Queries of codes as their kernel takes them; none for vectors.
+fn prepare(rows: Rows<'_>, query: &Query) -> Vec<CodeQuery> {
+    match rows {
+        Rows::F32(_) => Vec::new(),
+        Rows::Codes(_, rule) => query.wanted.iter().map(|w| CodeQuery::new(rule, &w.vector)).collect(),
+    }
 }
 
 #[derive(Default)]
@@ -120,7 +119,7 @@ struct Scratch {
 fn piece(
     rows: Rows<'_>,
     query: &Query,
-    prepared: &[Vec<f32>],
+    prepared: &[CodeQuery],
     top: &mut Top,
     first: u64,
     keep: Option<&[bool]>,
@@ -136,13 +135,18 @@ fn piece(
         squares.resize(end - at, 0.0);
         may.clear();
         may.resize(end - at, false);
-        for (i, (wanted, prepared)) in query.wanted.iter().zip(prepared).enumerate() {
+        for (i, wanted) in query.wanted.iter().enumerate() {
             let squares_of: &mut [f32] = if i == 0 { squares } else { &mut [] };
             match part {
-                Rows::F32(v) => scan(prepared, v, dots, squares_of),
-                Rows::Codes(c, rule) => scan_codes(rule, prepared, c, dots, squares_of),
+                Rows::F32(v) => scan(&wanted.vector, v, dots, squares_of),
+                Rows::Codes(c, _) => scan_codes(&prepared[i], c, dots, squares_of),
             }
-            let sieve = Sieve::new(query.metric(), wanted, top.threshold(), 0.0);
+            let sieve = Sieve::new(
+                query.metric(),
+                wanted,
+                top.threshold(),
+                prepared.get(i).map_or(0.0, CodeQuery::beside),
+            );
             pulp::Arch::new().dispatch(
                 #[inline(always)]
                 || {

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 use terravec::sink::check_absent;
-use terravec::{Area, Dataset, Error, Request, Years};
+use terravec::{Area, Dataset, Error, Request};
 use terravec_analysis::change::{Change, Measure, Rule, trajectories};
 use terravec_analysis::raster;
 
 use super::look_at::extent;
 use super::search::{area, put};
-use super::{Outcome, dataset, writable, years};
+use super::{Outcome, dataset, writable};
 use crate::args::{self, Cli};
 use crate::report::{Bar, Failure};
 
@@ -47,20 +47,11 @@ fn compare(
 ) -> Outcome {
     let other = args.with.as_deref().map(|spec| super::dataset(cli, spec, None)).transpose()?;
     let plan = |request: &Request| -> Result<Change, Failure> {
-        let Some(other) = &other else { return Ok(Change::plan(dataset.gridded()?, request, measure)?) };
-        let Years::List(two) = &request.years else {
-            return Err(Failure::usage("with two datasets --year names the year of each", "give two years"));
-        };
-        let [before, after] = two[..] else {
-            return Err(Failure::usage("with two datasets --year names the year of each", "give two years"));
-        };
-        let request = Request { years: Years::List(vec![before]), ..request.clone() };
-        let later = Years::List(vec![after]);
-        Ok(Change::between(dataset.gridded()?, other.gridded()?, &request, &later, measure)?)
+        Ok(match &other {
+            None => Change::plan(dataset.gridded()?, request, measure)?,
+            Some(other) => Change::of_two(dataset.gridded()?, other.gridded()?, request, measure)?,
+        })
     };
-    if args.place.year.as_deref().map(|y| years(Some(y))).transpose()?.is_none() && other.is_some() {
-        return Err(Failure::usage("which years to compare is not said", "give --year A,B"));
-    }
     let change = plan(request)?;
     let stable = args
         .stable

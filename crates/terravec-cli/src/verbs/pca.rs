@@ -2,12 +2,11 @@
 
 use serde_json::json;
 use terravec::sink::check_absent;
-use terravec::{Dataset, Error, Extraction, Pixels};
+use terravec::{Dataset, Extraction};
 use terravec_analysis::cluster::Sample;
 use terravec_analysis::pca::Projection;
-use terravec_analysis::raster::{self, Content, Spec};
+use terravec_analysis::raster;
 use terravec_analysis::rows::Stream;
-use terravec_io::DType;
 
 use super::look_at::{extent, read_text, save_text};
 use super::{Outcome, dataset, row_query, writable};
@@ -18,6 +17,9 @@ pub(crate) fn run(cli: &Cli, args: &Pca) -> Outcome {
     for out in args.output.iter().chain(&args.save) {
         check_absent(out, args.place.force)?;
         writable(out)?;
+    }
+    if let Some(out) = &args.output {
+        raster::check(out, args.place.force)?;
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let (area, request) = extent(&args.place)?;
@@ -51,7 +53,9 @@ pub(crate) fn run(cli: &Cli, args: &Pca) -> Outcome {
             Some(basis) => basis,
             None => fit(Stream::of_pixels(&plan, &progress)?)?,
         };
-        picture(args, &plan, &basis, &progress)?;
+        if let Some(path) = &args.output {
+            basis.write(&plan, path, args.place.force, args.scores, &progress)?;
+        }
         basis
     };
     drop(bar);
@@ -59,49 +63,6 @@ pub(crate) fn run(cli: &Cli, args: &Pca) -> Outcome {
         save_text(file, &basis.to_json())?;
     }
     say(cli, args, &basis);
-    Ok(())
-}
-
-fn picture(
-    args: &Pca,
-    plan: &Extraction,
-    basis: &Projection,
-    progress: terravec::sink::Progress<'_>,
-) -> Outcome {
-    let Some(path) = &args.output else { return Ok(()) };
-    raster::check(path, args.place.force)?;
-    basis.check(&plan.provenance)?;
-    if plan.periods.len() > 1 {
-        return Err(Error::query(
-            format!("{} years are there", plan.periods.len()),
-            "name one for the picture",
-        )
-        .into());
-    }
-    let (bands, content, dtype) = if args.scores {
-        ((1..=basis.components.len()).map(|i| format!("pc{i}")).collect(), Content::Numbers, DType::F32)
-    } else {
-        (["red", "green", "blue"].map(String::from).to_vec(), Content::Colours, DType::U8)
-    };
-    let spec = Spec {
-        path,
-        force: args.place.force,
-        bands,
-        content,
-        dtype,
-        provenance: plan.provenance.clone(),
-        tags: vec![(
-            "TERRAVEC_PCA".into(),
-            json!({ "explained": basis.cumulative(), "stretch": basis.stretch,
-            "sample_rows": basis.sample_rows, "sampled_from": basis.sampled_from })
-            .to_string(),
-        )],
-    };
-    raster::write(plan, &spec, progress, &mut |window| match plan.read(0, window)? {
-        Pixels::Vectors(v) if args.scores => Ok(basis.scores(&v)),
-        Pixels::Vectors(v) => Ok(basis.colours(&v)),
-        Pixels::Codes(..) => unreachable!("vectors are asked for"),
-    })?;
     Ok(())
 }
 
