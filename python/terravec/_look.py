@@ -118,7 +118,9 @@ def _opened(data: Dataset | PathLike) -> Dataset:
 def _array(data: Any) -> np.ndarray:
     rows = np.asarray(data)
     if rows.ndim != 2 or rows.dtype.kind != "f":
-        raise QueryError(f"{rows.dtype} of shape {rows.shape} is no list of vectors", "give floats, shape (N, D)")
+        raise QueryError(
+            f"{rows.dtype} of shape {rows.shape} is no list of vectors", "give floats, shape (N, D)"
+        )
     return np.ascontiguousarray(rows, np.float32)
 
 

@@ -73,7 +73,9 @@ def search(
         scale, divisor = _rule(decode)
         found = _native.search_codes(np.ascontiguousarray(rows), asked, k, metric, scale, divisor)
     elif decode is not None or rows.dtype.kind != "f":
-        raise QueryError(f"{rows.dtype} with decode={decode!r}", "give float vectors, or int8 codes and decode=")
+        raise QueryError(
+            f"{rows.dtype} with decode={decode!r}", "give float vectors, or int8 codes and decode="
+        )
     else:
         found = _native.search_vectors(np.ascontiguousarray(rows, np.float32), asked, k, metric)
     scores, ids = found
@@ -85,10 +87,11 @@ def _rule(decode: str | float | None) -> tuple[float, float | None]:
     if decode is None:
         raise QueryError("codes are no vectors", 'say how they are decoded: decode="alphaearth", or a scale')
     if isinstance(decode, str):
-        codec = product(decode)["codec"]
-        if codec.get("kind") != "signed-square":
-            raise QueryError(f"codes of {decode} are not decoded one by one", "decode them before, or give a scale")
-        return 1.0, float(codec["divisor"])
+        rule = product(decode)["codec"]
+        rule = rule.get("signed_square", {}) if isinstance(rule, dict) else {}
+        if rule.get("power") != 2 or rule.get("nodata") != -128:
+            raise QueryError(f"codes of {decode} can't be searched", "decode them before, or give a scale")
+        return 1.0, float(rule["scale"])
     return float(decode), None
 
 

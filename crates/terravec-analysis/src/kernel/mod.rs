@@ -17,18 +17,19 @@ const LANES: usize = 16;
 pub enum CodeRule {
     /// value = code × scale.
     Linear(f32),
-    /// value = sign(code) × (code / divisor)², as AlphaEarth's.
+    /// value = sign(code) × (code / divisor)², as AlphaEarth's; −128 says that there is none.
     SignedSquare(f32),
 }
 
 impl CodeRule {
-    /// The number that a code stands for.
+    /// The number that a code stands for; NaN for none.
     #[must_use]
     pub fn decode(self, code: i8) -> f32 {
         let c = f64::from(code);
         #[allow(clippy::cast_possible_truncation)]
         match self {
             Self::Linear(scale) => (c * f64::from(scale)) as f32,
+            Self::SignedSquare(_) if code == i8::MIN => f32::NAN,
             Self::SignedSquare(divisor) => {
                 let part = c / f64::from(divisor);
                 (part * part.abs()) as f32
@@ -270,7 +271,7 @@ mod tests {
                         let mut number = || if largest { 1.0 } else { random.f32() - 0.5 };
                         let q: Vec<f32> = (0..dim).map(|_| number()).collect();
                         let rows: Vec<i8> =
-                            (0..dim * 50).map(|_| if largest { -128 } else { random.i8(..) }).collect();
+                            (0..dim * 50).map(|_| if largest { -127 } else { random.i8(-127..) }).collect();
                         let values: Vec<f32> = rows.iter().map(|c| rule.decode(*c)).collect();
                         let query = CodeQuery::new(rule, &q);
                         assert!(query.beside() < 0.02, "{}", query.beside());
@@ -288,6 +289,7 @@ mod tests {
             }
         }
         assert_eq!(CodeRule::SignedSquare(127.5).decode(-127), -0.992_172_24);
+        assert!(CodeRule::SignedSquare(127.5).decode(-128).is_nan());
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl FromStr for Metric {
 pub(crate) struct Wanted {
     pub(crate) vector: Vec<f32>,
     pub(crate) length: f64,
+    square: f64,
 }
 
 /// What is looked for. A row's score is that of the vector it is most similar to.
@@ -96,14 +97,15 @@ impl Query {
             if !vector.iter().all(|v| v.is_finite()) {
                 return Err(wrong("the vector that is looked for holds NaN or infinite numbers".into()));
             }
-            let length = exact_dot(&vector, &vector).sqrt();
+            let square = exact_dot(&vector, &vector);
+            let length = square.sqrt();
             if metric == Metric::Cosine && length == 0.0 {
                 return Err(Error::query(
                     "the vector that is looked for is zero, and has no direction",
                     "give another example, or compare with the metric l2",
                 ));
             }
-            wanted.push(Wanted { vector, length });
+            wanted.push(Wanted { vector, length, square });
         }
         Ok(Self { metric, wanted, offset: 0.0 })
     }
@@ -173,13 +175,13 @@ impl Query {
     /// length 0 has no direction.
     #[must_use]
     pub fn score(&self, row: &[f32]) -> f64 {
-        let length = match self.metric {
-            Metric::Cosine => exact_dot(row, row).sqrt(),
+        let square = match self.metric {
+            Metric::Cosine => exact_dot(row, row),
             _ => 1.0,
         };
         let of = |w: &Wanted| match self.metric {
-            // A vector is as similar to itself as can be, whatever rounding says.
-            Metric::Cosine => (exact_dot(&w.vector, row) / (w.length * length)).clamp(-1.0, 1.0),
+            // The root of a square is exact, so that a vector's similarity to itself is 1, for all vectors alike.
+            Metric::Cosine => (exact_dot(&w.vector, row) / (w.square * square).sqrt()).clamp(-1.0, 1.0),
             Metric::Dot => exact_dot(&w.vector, row),
             Metric::L2 => -exact_square_distance(&w.vector, row).sqrt(),
         };
