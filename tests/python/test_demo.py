@@ -23,7 +23,7 @@ def test_the_demo_runs_and_says_where_things_are(terravec, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     out = tmp_path / "demo-output"
-    for name in ("labelled.parquet", "wisconsin.tif", "wisconsin.png", "field.parquet"):
+    for name in ("labelled.parquet", "wisconsin.tif", "wisconsin.png", "field.parquet", "similar.geojson"):
         assert (out / name).stat().st_size > 500
         assert str(out / name) in done.stdout
     assert "Google and Google DeepMind" in done.stdout

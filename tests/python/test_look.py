@@ -116,7 +116,7 @@ def test_years_apart_in_two_datasets_and_other_products(years, tmp_path):
     np.testing.assert_array_equal(split.most.to_numpy("lon"), whole.most.to_numpy("lon"))
     with pytest.raises(tv.QueryError, match="between two years, and 1 are asked for"):
         tv.change(WISCONSIN, 2024)
-    with pytest.raises(tv.QueryError, match="2024 are asked for|has no year|between two years"):
+    with pytest.raises(tv.QueryError, match="has no year 2022"):
         tv.change(WISCONSIN, (2022, 2024))
     with pytest.raises(tv.TerravecError):
         tv.change(LABELLED, (2023, 2024))
@@ -130,7 +130,7 @@ def test_years_apart_in_two_datasets_and_other_products(years, tmp_path):
 
 
 def test_polygons_are_followed_through_years(years):
-    root, before, after, _ = years
+    root, *_ = years
     t = tv.trajectories(f"{products.ALPHAEARTH}={root}", FIELD).to_pyarrow()
     assert t["year"].to_pylist() == [2023, 2024] and t["angle_from_first"][0].as_py() == 0
     ds = tv.open(f"{products.ALPHAEARTH}={root}")
@@ -254,7 +254,7 @@ def test_what_has_no_shape_is_refused():
     with pytest.raises(tv.QueryError, match="fewer than 3 different"):
         tv.cluster(np.ones((50, 8), np.float32), 3)
     with pytest.raises(tv.QueryError, match="50 vectors"):
-        tv.cluster(np.random.rand(50, 8), 51)
+        tv.cluster(np.eye(50, 8, dtype=np.float32), 51)
     with pytest.raises(tv.QueryError, match="NaN"):
         tv.cluster(np.full((50, 8), np.nan, np.float32), 3)
     with pytest.raises(tv.QueryError, match="no basis"):
