@@ -67,6 +67,7 @@ bench: $(BENCH_VENV)/.installed release
 	$(BENCH_VENV)/bin/python bench/location.py --bin-dir $(TARGET)/release
 	$(BENCH_VENV)/bin/pip install --quiet --force-reinstall --no-deps .
 	$(BENCH_VENV)/bin/python bench/python.py
+	$(BENCH_VENV)/bin/python bench/search.py
 
 # Licences and advisories of the dependencies; needs `cargo install cargo-deny` once.
 deny:

@@ -56,6 +56,17 @@ run classify fit alphaearth=testdata/alphaearth/labelled \
 run classify predict alphaearth=testdata/alphaearth/wisconsin --model "$OUT/land.json" --year 2024 \
     -o "$OUT/land.tif" --picture "$OUT/land.png" --polygons "$OUT/land.parquet"
 
+step "From one place to its 20 most similar, among all pixels, and a map of the similarity"
+run search alphaearth=testdata/alphaearth/gcs --like -88.768,44.295 --year 2024 -k 20 --exclude-self \
+    --map "$OUT/similar.png" -o "$OUT/similar.geojson"
+
+step "The same among labelled places: most have the class of the first, which is water"
+run search testdata/alphaearth/labelled/labelled_vectors.parquet --like=-59.652,-3.131 -k 20 --exclude-self -o "$OUT/similar.csv"
+
+step "Clusters of the field's pixels, and a picture by principal components that any other area can share"
+run cluster alphaearth=testdata/alphaearth/wisconsin --year 2024 -k 6 -o "$OUT/clusters.png"
+run pca alphaearth=testdata/alphaearth/wisconsin --year 2024 --save "$OUT/basis.json" -o "$OUT/colours.png"
+
 step "Written"
 for file in "$OUT"/*; do
     printf '%8d bytes  %s\n' "$(wc -c <"$file")" "$PWD/$file"

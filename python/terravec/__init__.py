@@ -22,15 +22,21 @@ from ._errors import (
     TerravecWarning,
 )
 from ._join import download, join
+from ._look import Basis, Changes, Clusters, change, cluster, pca, trajectories
 from ._model import Model, classify, regress
 from ._native import __version__
 from ._raster import Grid, Raster
+from ._search import Index, search, search_dataset
 from ._table import Table
 
 __all__ = [
+    "Basis",
     "CatalogError",
+    "Changes",
+    "Clusters",
     "Dataset",
     "Grid",
+    "Index",
     "InputError",
     "MissingExtraError",
     "Model",
@@ -45,14 +51,24 @@ __all__ = [
     "TerravecError",
     "TerravecWarning",
     "__version__",
+    "change",
     "classify",
+    "cluster",
     "download",
     "join",
     "open",
+    "pca",
     "product",
     "products",
     "regress",
+    "search",
+    "trajectories",
 ]
+
+# A verb of datasets that needs more than they do.
+search_dataset.__name__, search_dataset.__qualname__ = "search", "Dataset.search"
+Dataset.search = search_dataset
+del search_dataset
 
 # As users import them, in tracebacks too.
 for _name in __all__:

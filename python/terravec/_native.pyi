@@ -39,6 +39,93 @@ def join(
     inner: bool,
     rows: _Rows,
 ) -> Table: ...
+
+_Where = tuple[str | None, str | None, str | None, float | None]
+
+def search_vectors(vectors: np.ndarray, queries: np.ndarray, k: int, metric: str) -> tuple[Any, Any]: ...
+def search_codes(
+    codes: np.ndarray, queries: np.ndarray, k: int, metric: str, scale: float, divisor: float | None
+) -> tuple[Any, Any]: ...
+def search_bits(rows: np.ndarray, query: np.ndarray, k: int) -> tuple[Any, Any]: ...
+def fit_clusters(array: np.ndarray, k: int, spherical: bool, starts: int, seed: int) -> Clusters: ...
+def fit_basis(array: np.ndarray, n: int) -> Basis: ...
+def search_dataset(
+    dataset: Dataset,
+    like: Sequence[Points],
+    ids: Sequence[str],
+    vectors: np.ndarray | None,
+    mean_of: str | None,
+    negative: Sequence[Points],
+    by: str,
+    metric_name: str,
+    k: int,
+    exclude: bool,
+    keep_vectors: bool,
+    place: _Where,
+    regions: Regions | None,
+    like_year: str | None,
+    rows: _Rows,
+    map: str | None,
+    force: bool,
+    index: tuple[str, int | None] | None,
+    progress: _Progress = None,
+) -> Table: ...
+def change_dataset(
+    dataset: Dataset,
+    other: Dataset | None,
+    place: _Where,
+    regions: Regions | None,
+    stable: Regions | None,
+    measure_name: str,
+    deviations: float,
+    percentile: float | None,
+    k: int,
+    map: str | None,
+    force: bool,
+    progress: _Progress = None,
+) -> tuple[Table, str]: ...
+def trajectories_of(dataset: Dataset, regions: Regions, place: _Where, measure_name: str) -> Table: ...
+def cluster_dataset(
+    dataset: Dataset,
+    k: int,
+    spherical: bool | None,
+    starts: int,
+    seed: int,
+    sample: int,
+    place: _Where,
+    regions: Regions | None,
+    rows: _Rows,
+    progress: _Progress = None,
+) -> Clusters: ...
+def pca_dataset(
+    dataset: Dataset,
+    n: int,
+    seed: int,
+    sample: int,
+    place: _Where,
+    regions: Regions | None,
+    rows: _Rows,
+    progress: _Progress = None,
+) -> Basis: ...
+def index_build(
+    dataset: Dataset,
+    path: str,
+    force: bool,
+    metric_name: str,
+    lists: int | None,
+    memory: int,
+    seed: int,
+    place: _Where,
+    regions: Regions | None,
+    rows: _Rows,
+    progress: _Progress = None,
+) -> None: ...
+def index_add(
+    path: str, dataset: Dataset, memory: int, place: _Where, regions: Regions | None, rows: _Rows
+) -> int: ...
+def index_delete(path: str, ids: set[str]) -> int: ...
+def index_compact(path: str) -> None: ...
+def index_info(path: str) -> str: ...
 def download(
     spec: str,
     paths: Sequence[str],
@@ -214,3 +301,35 @@ class Dataset:
         resolution: float | None,
         all_touched: bool,
     ) -> Table: ...
+
+class Clusters:
+    @staticmethod
+    def of_json(text: str) -> Clusters: ...
+    def json(self) -> str: ...
+    def labels(self, array: np.ndarray) -> np.ndarray: ...
+    def write(
+        self,
+        dataset: Dataset,
+        path: str,
+        force: bool,
+        place: _Where,
+        regions: Regions | None,
+        rows: _Rows,
+        progress: _Progress = None,
+    ) -> str: ...
+
+class Basis:
+    @staticmethod
+    def of_json(text: str) -> Basis: ...
+    def json(self) -> str: ...
+    def scores(self, array: np.ndarray) -> np.ndarray: ...
+    def write(
+        self,
+        dataset: Dataset,
+        path: str,
+        force: bool,
+        scores: bool,
+        place: _Where,
+        regions: Regions | None,
+        progress: _Progress = None,
+    ) -> None: ...

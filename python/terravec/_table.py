@@ -80,6 +80,9 @@ class Table:
         own = self._native.status("status")
         # The caller may have a column `..._status` of other things, or none that are texts.
         ours = [name for name in self.columns if name.endswith("_status") and self._embedding_of(name[:-7])]
+        if own is None and not ours:
+            # Results of a search, and the like: rows without a vector are not among them.
+            return np.zeros(len(self), np.uint8)
         return own if own is not None else np.maximum.reduce([self._native.status(name) for name in ours])
 
     def _embedding_of(self, product: str) -> str | None:
@@ -155,7 +158,9 @@ class Table:
         return {
             "rows": f"{len(self)} ({', '.join(f'{n} {s}' for s, n in zip(names, counts, strict=True))})",
             "product": ", ".join(p.get("product", "") for p in several),
-            "values": ", ".join(f"{p.get('dimension')} numbers each ({p.get('values')})" for p in several),
+            "values": ", ".join(f"{p.get('dimension')} numbers each ({p.get('values')})" for p in several)
+            if any("embedding" in n or "codes" in n for n in self.columns)
+            else None,
             "columns": ", ".join(self.columns),
         }
 

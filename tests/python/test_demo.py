@@ -31,6 +31,7 @@ def test_the_demo_runs_and_says_where_things_are(terravec, tmp_path):
         "land.tif",
         "land.png",
         "land.parquet",
+        "similar.geojson",
     ):
         assert (out / name).stat().st_size > 500
         assert str(out / name) in done.stdout

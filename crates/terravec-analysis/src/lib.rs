@@ -4,9 +4,18 @@
 //! know where they come from.
 
 pub mod assess;
+pub mod change;
+pub mod cluster;
+pub mod colour;
+pub mod index;
+pub mod kernel;
 pub mod learn;
 pub mod map;
 mod matrix;
+pub mod pca;
+pub mod raster;
+pub mod rows;
+pub mod search;
 
 pub use matrix::Matrix;
 

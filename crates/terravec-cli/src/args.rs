@@ -1,6 +1,9 @@
 //! The command line as data: every verb and flag, from which help is made.
 
+mod index;
 mod learn;
+mod look;
+mod search;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,7 +11,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use terravec_io::icechunk::At;
 
+pub(crate) use index::{Index, IndexBuild, Indexed};
 pub(crate) use learn::{Areas, Assess, Classify, Fit, Labels, LearnerArgs, Predict, Regress};
+pub(crate) use look::{Change, Cluster, Measure, Pca, Where};
+pub(crate) use search::{Combine, Metric, Search};
 
 /// Earth embeddings: sample, extract and convert any product, right by construction.
 ///
@@ -59,7 +65,7 @@ pub(crate) fn joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString>
     let mut out: Vec<OsString> = Vec::new();
     let mut rest = arguments.peekable();
     while let Some(argument) = rest.next() {
-        let is_bbox = argument == "--bbox";
+        let is_bbox = ["--bbox", "--mean-of", "--bbox-mean"].iter().any(|b| argument == *b);
         out.push(argument);
         if !is_bbox {
             continue;
@@ -91,6 +97,17 @@ pub(crate) enum Verb {
     Sample(Sample),
     /// Vectors of a window or of polygons, on their own grid or any other.
     Extract(Extract),
+    /// What is similar to a place, a row, a vector or to examples.
+    Search(Search),
+    /// An index on disk, for search in tables larger than memory.
+    #[command(subcommand)]
+    Index(Index),
+    /// How much the vectors of two years differ, and where more than they do by chance.
+    Change(Change),
+    /// Clusters of vectors (k-means) as a map of classes, or as a column of a table.
+    Cluster(Cluster),
+    /// Principal components: one basis for many pictures.
+    Pca(Pca),
     /// A dataset in another format: COG, NPY, GeoParquet.
     Convert(Convert),
     /// Maps of classes: learn from labels, predict a region, say how good it is.

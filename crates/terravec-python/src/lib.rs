@@ -6,9 +6,12 @@
 // Arguments and results are as PyO3 hands them over.
 #![allow(clippy::needless_pass_by_value, clippy::too_many_arguments, clippy::type_complexity)]
 
+mod analysis;
+mod arrays;
 mod catalog;
 mod dataset;
 mod errors;
+mod index;
 mod join;
 mod model;
 mod places;
@@ -24,9 +27,17 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
+    use super::analysis::{
+        Basis, Clusters, change_dataset, cluster_dataset, pca_dataset, search_dataset, trajectories_of,
+    };
+    #[pymodule_export]
+    use super::arrays::{fit_basis, fit_clusters, search_bits, search_codes, search_vectors};
+    #[pymodule_export]
     use super::catalog::{download, product, products};
     #[pymodule_export]
     use super::dataset::Dataset;
+    #[pymodule_export]
+    use super::index::{index_add, index_build, index_compact, index_delete, index_info};
     #[pymodule_export]
     use super::join::join;
     #[pymodule_export]

@@ -116,3 +116,12 @@ pub(crate) fn run<T: Send + 'static>(
         }
     }
 }
+
+/// Runs work on arrays of the caller's, which is too short to be stopped, on the pool.
+pub(crate) fn scoped<T: Send>(
+    py: Python<'_>,
+    job: impl FnOnce() -> Result<T, terravec::Error> + Send,
+) -> PyResult<T> {
+    let pool = pool(py)?;
+    py.detach(|| pool.install(job)).map_err(|e| errors::raise(py, &e))
+}

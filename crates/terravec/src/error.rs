@@ -173,11 +173,13 @@ impl Error {
         move |source| Self::Codec { context, source }
     }
 
-    pub(crate) fn open(what: impl Into<String>, help: impl Into<String>) -> Self {
+    /// [`Error::Open`].
+    pub fn open(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Open { what: what.into(), help: help.into() }
     }
 
-    pub(crate) fn query(what: impl Into<String>, help: impl Into<String>) -> Self {
+    /// [`Error::Query`].
+    pub fn query(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Query { what: what.into(), help: help.into() }
     }
 

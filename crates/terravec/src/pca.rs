@@ -1,15 +1,17 @@
 //! Principal components of a block stream: one pass for the second moments, then a basis that is applied everywhere.
 //!
-//! Components come from orthogonal iteration on the covariance matrix; the sign is fixed so that the loading of largest size is
-//! positive, so that pictures do not flip between runs.
+//! Components are eigenvectors of the covariance matrix (divided by n, as in the definition of variance); the sign is fixed so
+//! that the loading of largest size is positive, so that pictures do not flip between runs.
 
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, Par, Side};
 use rayon::prelude::*;
 
 use crate::vectors::{Status, Vectors};
 
-/// Running first and second moments.
+/// Running first and second moments of vectors.
 #[derive(Debug, Clone)]
-pub(crate) struct Gram {
+pub struct Gram {
     depth: usize,
     count: f64,
     sum: Vec<f64>,
@@ -17,101 +19,116 @@ pub(crate) struct Gram {
 }
 
 /// Mean and leading components.
-#[derive(Debug, Clone)]
-pub(crate) struct Basis {
-    mean: Vec<f64>,
-    pub(crate) components: Vec<Vec<f64>>,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Basis {
+    /// Mean vector.
+    pub mean: Vec<f64>,
+    /// Components of length 1, the one of largest variance first.
+    pub components: Vec<Vec<f64>>,
+    /// Variance along each component.
+    pub variance: Vec<f64>,
+    /// Variance over all directions, those that were left out among them.
+    pub total_variance: f64,
 }
 
-const ITERATIONS: usize = 200;
-
 impl Gram {
-    pub(crate) fn new(depth: usize) -> Self {
+    /// Of vectors of `depth` numbers.
+    #[must_use]
+    pub fn new(depth: usize) -> Self {
         Self { depth, count: 0.0, sum: vec![0.0; depth], products: vec![0.0; depth * depth] }
     }
 
-    pub(crate) fn add(&mut self, block: &Vectors) {
-        let valid: Vec<usize> = crate::vectors::valid(&block.status).collect();
-        #[allow(clippy::cast_precision_loss)]
-        {
-            self.count += valid.len() as f64;
-        }
-        let columns: Vec<Vec<f32>> = (0..self.depth)
-            .into_par_iter()
-            .map(|b| {
-                let band = block.band(b);
-                valid.iter().map(|&i| band[i]).collect()
-            })
-            .collect();
-        for (sum, column) in self.sum.iter_mut().zip(&columns) {
-            *sum += column.iter().map(|v| f64::from(*v)).sum::<f64>();
-        }
-        self.products.par_chunks_mut(self.depth).enumerate().for_each(|(i, row)| {
-            for (j, p) in row.iter_mut().enumerate().skip(i) {
-                *p += columns[i]
-                    .iter()
-                    .zip(&columns[j])
-                    .map(|(a, b)| f64::from(*a) * f64::from(*b))
-                    .sum::<f64>();
-            }
-        });
+    /// Vectors so far.
+    #[must_use]
+    pub fn count(&self) -> f64 {
+        self.count
     }
 
-    /// The `n` leading components; fewer where there are fewer bands.
-    pub(crate) fn basis(&self, n: usize) -> Basis {
+    /// Counts the valid vectors of a block in.
+    pub fn add(&mut self, block: &Vectors) {
+        let valid: Vec<usize> = crate::vectors::valid(&block.status).collect();
+        self.add_each(valid.len(), |row, band| block.data[band * block.pixels() + valid[row]]);
+    }
+
+    /// Counts vectors in that lie one after the other.
+    pub fn add_rows(&mut self, rows: &[f32]) {
+        let depth = self.depth;
+        self.add_each(rows.len() / depth.max(1), |row, band| rows[row * depth + band]);
+    }
+
+    fn add_each(&mut self, rows: usize, number: impl Fn(usize, usize) -> f32 + Sync) {
+        /// Rows multiplied together; the sums of pieces are added in their order, whatever thread made them.
+        const PIECE: usize = 4096;
+        let d = self.depth;
+        let pieces: Vec<usize> = (0..rows).step_by(PIECE).collect();
+        // A few at a time: each has a matrix of its own.
+        for some in pieces.chunks(8) {
+            let parts: Vec<(Vec<f64>, Mat<f64>)> = some
+                .par_iter()
+                .map(|at| {
+                    let n = PIECE.min(rows - at);
+                    let x = Mat::from_fn(n, d, |i, j| f64::from(number(at + i, j)));
+                    let sums = (0..d).map(|j| x.col(j).iter().sum()).collect();
+                    let mut products = Mat::zeros(d, d);
+                    matmul(&mut products, Accum::Replace, x.transpose(), &x, 1.0, Par::Seq);
+                    (sums, products)
+                })
+                .collect();
+            for (sums, products) in parts {
+                self.sum.iter_mut().zip(&sums).for_each(|(a, b)| *a += b);
+                for (k, p) in self.products.iter_mut().enumerate() {
+                    *p += products[(k / d, k % d)];
+                }
+            }
+        }
+        #[allow(clippy::cast_precision_loss)]
+        {
+            self.count += rows as f64;
+        }
+    }
+
+    /// The `n` leading components; fewer where there are fewer bands. `None` where there is no vector, or none that is finite.
+    #[must_use]
+    pub fn basis(&self, n: usize) -> Option<Basis> {
         let d = self.depth;
         let count = self.count.max(1.0);
         let mean: Vec<f64> = self.sum.iter().map(|s| s / count).collect();
-        let cov = |i: usize, j: usize| {
+        let covariance = Mat::from_fn(d, d, |i, j| {
             let (lo, hi) = (i.min(j), i.max(j));
             self.products[lo * d + hi] / count - mean[i] * mean[j]
-        };
-        let matrix: Vec<f64> = (0..d * d).map(|k| cov(k / d, k % d)).collect();
-        let n = n.min(d);
-        // Any start that is not orthogonal to the components will do; this one is the same every time.
-        #[allow(clippy::cast_precision_loss)]
-        let mut q: Vec<Vec<f64>> = (0..n)
-            .map(|k| (0..d).map(|i| ((i * (k + 1)) as f64 * 0.754_877 + 0.1).sin()).collect())
-            .collect();
-        orthonormalise(&mut q);
-        for _ in 0..ITERATIONS {
-            for v in &mut q {
-                *v = matrix
-                    .par_chunks(d)
-                    .map(|row| row.iter().zip(v.iter()).map(|(a, b)| a * b).sum())
-                    .collect();
-            }
-            orthonormalise(&mut q);
+        });
+        if self.count == 0.0 || !self.products.iter().all(|p| p.is_finite()) {
+            return None;
         }
-        for v in &mut q {
-            let largest = v.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(1.0);
-            if largest < 0.0 {
-                v.iter_mut().for_each(|x| *x = -*x);
-            }
-        }
-        Basis { mean, components: q }
-    }
-}
-
-/// Gram-Schmidt; a vector that vanishes stays zero.
-fn orthonormalise(q: &mut [Vec<f64>]) {
-    for i in 0..q.len() {
-        let (before, rest) = q.split_at_mut(i);
-        let v = &mut rest[0];
-        for u in before.iter() {
-            let dot: f64 = u.iter().zip(v.iter()).map(|(a, b)| a * b).sum();
-            v.iter_mut().zip(u).for_each(|(x, y)| *x -= dot * y);
-        }
-        let length = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-        let scale = if length > 1e-300 { 1.0 / length } else { 0.0 };
-        v.iter_mut().for_each(|x| *x *= scale);
+        let eigen = covariance.self_adjoint_eigen(Side::Lower).ok()?;
+        let (vectors, values) = (eigen.U(), eigen.S().column_vector());
+        // Ascending there, descending here; rounding leaves tiny negative ones.
+        let (components, variance) = (0..n.min(d))
+            .map(|k| {
+                let column = d - 1 - k;
+                let v: Vec<f64> = (0..d).map(|i| vectors[(i, column)]).collect();
+                let largest = v.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(1.0);
+                let sign = if largest < 0.0 { -1.0 } else { 1.0 };
+                (v.into_iter().map(|x| sign * x).collect(), values[column].max(0.0))
+            })
+            .unzip();
+        let total_variance = (0..d).map(|i| covariance[(i, i)].max(0.0)).sum();
+        Some(Basis { mean, components, variance, total_variance })
     }
 }
 
 impl Basis {
+    /// Scores of one vector.
+    #[must_use]
+    pub fn scores(&self, vector: &[f32]) -> Vec<f64> {
+        let centred: Vec<f64> = vector.iter().zip(&self.mean).map(|(v, m)| f64::from(*v) - m).collect();
+        self.components.iter().map(|c| c.iter().zip(&centred).map(|(a, b)| a * b).sum()).collect()
+    }
+
     /// Scores of every valid pixel.
     #[allow(clippy::cast_possible_truncation)]
-    pub(crate) fn project(&self, block: &Vectors) -> Vectors {
+    #[must_use]
+    pub fn project(&self, block: &Vectors) -> Vectors {
         let n = block.pixels();
         let mut out = Vectors::empty(self.components.len(), block.height, block.width, Status::Nodata);
         out.status.copy_from_slice(&block.status);
@@ -156,7 +173,7 @@ mod tests {
         };
         let mut gram = Gram::new(3);
         gram.add(&block);
-        let basis = gram.basis(3);
+        let basis = gram.basis(3).unwrap();
         let first = &basis.components[0];
         assert!((first[0] - c).abs() < 0.01 && (first[1] - s).abs() < 0.01, "{first:?}");
         let scores = basis.project(&block);

@@ -1,11 +1,17 @@
 //! One function per verb.
 
+mod change;
+mod cluster;
 mod download;
 mod extract;
+mod index;
 mod join;
 mod learn;
 mod look;
+mod look_at;
+mod pca;
 mod sample;
+mod search;
 
 use std::path::Path;
 
@@ -26,6 +32,11 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         Verb::Coverage(args) => look::coverage(cli, args),
         Verb::Sample(args) => sample::run(cli, args),
         Verb::Extract(args) => extract::run(cli, args),
+        Verb::Search(args) => search::run(cli, args),
+        Verb::Index(verb) => index::run(cli, verb),
+        Verb::Change(args) => change::run(cli, args),
+        Verb::Cluster(args) => cluster::run(cli, args),
+        Verb::Pca(args) => pca::run(cli, args),
         Verb::Convert(args) => extract::convert(cli, args),
         Verb::Classify(verb) => learn::classify(cli, verb),
         Verb::Regress(verb) => learn::regress(cli, verb),

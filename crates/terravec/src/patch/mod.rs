@@ -29,8 +29,7 @@ pub use find::Near;
 pub use rows::{OnBad, Patches, Tally};
 pub use scan::{PatchQuery, Scan};
 pub use summary::{PatchFileSummary, PatchSummary};
-pub use write::WrittenRows;
-pub(crate) use write::align;
+pub use write::{WrittenRows, align};
 
 use crate::catalog::{Descriptor, IntervalRule, Variant};
 use crate::codec::check_table;
@@ -76,6 +75,15 @@ impl PatchDataset {
         let named = self.files.iter().any(|f| f.interval.is_some());
         let never = self.product.time.as_ref().is_some_and(|t| t.interval == IntervalRule::None);
         Ok(named || (!never && self.files[0].open(&self.product, &self.root)?.columns.time.is_some()))
+    }
+
+    /// The column that names rows, where there is one.
+    ///
+    /// # Errors
+    /// If the first file can't be opened.
+    pub fn id_column(&self) -> Result<Option<String>> {
+        let open = self.files[0].open(&self.product, &self.root)?;
+        Ok(open.columns.id.map(|c| open.schema.field(c).name().clone()))
     }
 
     /// Refuses a question about times where nothing says when rows hold.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch};
-use arrow::compute::{filter, filter_record_batch};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{filter, filter_record_batch, take, take_record_batch};
 use geo_types::{Geometry, MultiPolygon};
 use terravec_io::table::{PlaceBlock, VectorSpec, VectorState, vectors_of, vectors_of_columns};
 use terravec_io::vector::wkb;
@@ -95,6 +95,36 @@ impl Patches {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.status.len()
+    }
+
+    /// The rows `index`, in that order.
+    ///
+    /// # Errors
+    /// If Arrow refuses a column, which would be a fault of ours.
+    #[allow(clippy::cast_possible_truncation)] // rows of a batch
+    pub fn select(&self, index: &[usize]) -> Result<Self> {
+        let rows = UInt32Array::from_iter_values(index.iter().map(|i| *i as u32));
+        let samples = |s: &Samples| rows_at(s, self.dimension, index);
+        Ok(Self {
+            columns: take_record_batch(&self.columns, &rows)?,
+            lon: index.iter().map(|i| self.lon[*i]).collect(),
+            lat: index.iter().map(|i| self.lat[*i]).collect(),
+            geometry: take(&self.geometry, &rows, None)?.as_binary().clone(),
+            intervals: index.iter().map(|i| self.intervals[*i]).collect(),
+            status: index.iter().map(|i| self.status[*i]).collect(),
+            values: match &self.values {
+                Values::Codes(c) => Values::Codes(samples(c)),
+                Values::Vectors(v) => Values::Vectors(
+                    index
+                        .iter()
+                        .flat_map(|i| &v[i * self.dimension..(i + 1) * self.dimension])
+                        .copied()
+                        .collect(),
+                ),
+            },
+            dimension: self.dimension,
+            numbers: index.iter().map(|i| self.numbers[*i]).collect(),
+        })
     }
 
     /// Makes room for vectors of `dimension` numbers, where no row has one and their length was not known.

@@ -13,6 +13,7 @@ use super::rows::{Chunk, Memory, OnBad, Patches, Reading, Tally};
 use super::{Condition, PatchDataset, TURNS, touches};
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
+use crate::provenance::Provenance;
 use crate::query::extract::Area;
 use crate::query::target::bounds_of;
 use crate::time::{Interval, Years};
@@ -67,6 +68,8 @@ pub struct Scan<'a> {
     /// The next file to look at.
     next: usize,
     current: Option<Current>,
+    /// Files that rows were read from.
+    used: Vec<usize>,
     /// Rows to hand out: those without a vector at the start wait until the length of vectors is known.
     ready: VecDeque<Patches>,
 }
@@ -114,6 +117,7 @@ impl PatchDataset {
             query: query.clone(),
             next: 0,
             current: None,
+            used: Vec::new(),
             ready: VecDeque::new(),
         })
     }
@@ -265,6 +269,12 @@ impl Scan<'_> {
         &self.memory.tally
     }
 
+    /// Where the rows so far come from.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        self.dataset.answer_to(&self.query, &self.used, self.memory.dimension.unwrap_or(0))
+    }
+
     /// Numbers of a vector; `None` where no row has one.
     #[must_use]
     pub fn dimension(&self) -> Option<usize> {
@@ -299,6 +309,7 @@ impl Scan<'_> {
             };
             let numbers: Vec<Range<u64>> =
                 rows.clone().unwrap_or_else(|| groups.iter().map(|g| part.open.group_rows(*g)).collect());
+            self.used.push(index);
             self.current = Some(Current {
                 index,
                 batches: part.open.read(&columns, groups, rows)?,

@@ -148,7 +148,7 @@ impl PatchDataset {
     }
 
     /// Provenance of the rows that `query` asks for.
-    fn answer_to(&self, query: &PatchQuery, used: &[usize], dimension: usize) -> Provenance {
+    pub(super) fn answer_to(&self, query: &PatchQuery, used: &[usize], dimension: usize) -> Provenance {
         let mut provenance = self.provenance(used, dimension, query.codes, describe(query));
         provenance.years = years_asked(query);
         provenance
@@ -192,7 +192,7 @@ impl Output<'_> {
 ///
 /// # Errors
 /// If one has a column that the other lacks, or a value that the other's type can't hold.
-pub(crate) fn align(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+pub fn align(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if batch.schema().fields() == schema.fields() {
         return Ok(batch.clone());
     }

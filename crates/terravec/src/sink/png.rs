@@ -44,11 +44,11 @@ pub(super) fn write(plan: &Extraction, period: usize, path: &Path, progress: Pro
         for (i, window) in chunks.iter().enumerate() {
             gram.add(&read(*window, i)?);
         }
-        Some(gram.basis(3))
+        gram.basis(3)
     } else {
         None
     };
-    let depth = basis.as_ref().map_or(plan.band_names.len(), |b| b.components.len());
+    let depth = basis.as_ref().map_or(plan.band_names.len().min(3), |b| b.components.len());
     let mut planes = vec![vec![f32::NAN; w * h]; depth];
     let mut valid = 0u64;
     for (i, window) in chunks.iter().enumerate() {
@@ -93,7 +93,7 @@ fn stretch(plane: &[f32]) -> Vec<u8> {
 /// Writes a picture of `width` × `height` pixels of red, green, blue and alpha, row by row.
 ///
 /// # Errors
-/// If the file can't be written.
+/// If the file can't be written; nothing is left then.
 pub fn save(path: &Path, width: usize, height: usize, rgba: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let size = |n: usize| u32::try_from(n).map_err(std::io::Error::other);

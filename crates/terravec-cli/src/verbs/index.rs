@@ -1,0 +1,113 @@
+//! `index`: an index on disk, built and changed.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde_json::json;
+use terravec::sink::check_absent;
+use terravec::{Dataset, Extraction, Request};
+use terravec_analysis::index::{Build, Index, Source};
+use terravec_analysis::rows::Stream;
+
+use super::search::{area, metric};
+use super::{Outcome, dataset, row_query, writable, years};
+use crate::args::{self, Cli, IndexBuild, Indexed};
+use crate::report::{Bar, Failure, print_json};
+
+pub(crate) fn run(cli: &Cli, verb: &args::Index) -> Outcome {
+    match verb {
+        args::Index::Build(args) => build(cli, args),
+        args::Index::Add(args) => {
+            let added = with_source(cli, &args.what, |source| {
+                Index::add(&args.index, source, megabytes(&args.what))
+            })?;
+            say(cli, &args.index, "added", Some(added))
+        }
+        args::Index::Delete(args) => {
+            let ids: HashSet<String> = args.id.iter().cloned().collect();
+            let gone = Index::delete(&args.index, &ids)?;
+            say(cli, &args.index, "deleted", Some(gone))
+        }
+        args::Index::Compact(args) => {
+            Index::compact(&args.index)?;
+            say(cli, &args.index, "compacted", None)
+        }
+        args::Index::Info(args) => say(cli, &args.index, "", None),
+    }
+}
+
+fn megabytes(what: &Indexed) -> usize {
+    what.memory as usize * (1 << 20)
+}
+
+fn build(cli: &Cli, args: &IndexBuild) -> Outcome {
+    writable(&args.output)?;
+    if !args.force {
+        check_absent(&args.output, false)?;
+    }
+    let how = Build {
+        metric: metric(args.metric),
+        lists: args.lists,
+        memory: megabytes(&args.what),
+        seed: args.seed,
+    };
+    with_source(cli, &args.what, |source| Index::build(source, &args.output, args.force, &how))?;
+    say(cli, &args.output, "", None)
+}
+
+/// Runs `work` on the rows that are to be indexed.
+fn with_source<T>(
+    cli: &Cli,
+    what: &Indexed,
+    work: impl FnOnce(&Source<'_>) -> terravec::Result<T>,
+) -> Result<T, Failure> {
+    let dataset = dataset(cli, &what.dataset.dataset, None)?;
+    let area = area(what.bbox.as_deref(), what.region.as_deref())?;
+    let bar = Bar::new("indexing", cli.quiet);
+    let progress = |done, all| if all == 0 { bar.count(done as u64) } else { bar.set(done, all) };
+    if let Dataset::Patch(patches) = &dataset {
+        let query = row_query(&what.rows, area, what.year.as_deref(), false)?;
+        let stream = || Ok(Stream::of_rows(patches.scan(&query)?, &progress));
+        return Ok(work(&Source { stream: &stream, id: patches.id_column()? })?);
+    }
+    super::extract::table_only(&what.rows)?;
+    let request = Request { area, years: years(what.year.as_deref())?, ..Request::default() };
+    let plan = Extraction::plan(dataset.gridded()?, &request)?;
+    let stream = || Stream::of_pixels(&plan, &progress);
+    Ok(work(&Source { stream: &stream, id: None })?)
+}
+
+fn say(cli: &Cli, dir: &Path, what: &str, count: Option<u64>) -> Outcome {
+    let index = Index::open(dir)?;
+    let m = index.manifest();
+    if cli.json() {
+        print_json(&json!({
+            "index": dir, "metric": m.metric, "dimension": m.dimension, "lists": m.lists, "probes": m.probes,
+            "rows": m.rows, "deleted": m.deleted, "without_direction": m.without_direction, "recall": m.recall,
+            "changed": count, "provenance": m.provenance,
+        }));
+        return Ok(());
+    }
+    if let Some(count) = count {
+        println!("{count} rows {what}");
+    }
+    println!(
+        "{}: {} rows of {} ({} numbers) in {} lists, by {}",
+        dir.display(),
+        m.rows - m.deleted,
+        m.provenance.product,
+        m.dimension,
+        m.lists,
+        m.metric
+    );
+    if let Some((recall, (probes, part))) = m.recall.as_ref().and_then(|r| Some((r, r.measured.last()?))) {
+        println!(
+            "recall@{} {part:.3}, measured with {} of its rows, where {probes} lists are looked at",
+            recall.k, recall.queries
+        );
+    }
+    if let Some(text) = &m.provenance.attribution {
+        println!("{text}");
+    }
+    Ok(())
+}
