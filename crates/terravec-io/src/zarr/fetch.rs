@@ -89,14 +89,14 @@ impl Array {
         let Some(sharding) = self.metadata().pipeline.sharding() else {
             return Ok(members.iter().map(|&index| Job { index, piece: Piece::Object(key.clone()) }).collect());
         };
-        let Some(shard) = self.shard(&key, sharding, None)? else { return Ok(Vec::new()) };
+        let Some(shard) = self.shard(&key, 0, sharding, None)? else { return Ok(Vec::new()) };
         let mut jobs = Vec::with_capacity(members.len());
         for &index in members {
             // Where the chunk begins, in elements from the beginning of the shard.
             let mut start: Vec<u64> = (0..at.len())
                 .map(|a| cells[index][a] * unit[a] as u64 - at[a] * outer[a] as u64)
                 .collect();
-            let (mut sharding, mut shard) = (sharding, Arc::clone(&shard));
+            let (mut sharding, mut shard, mut level) = (sharding, Arc::clone(&shard), 0);
             let range = loop {
                 let mut number = 0;
                 for (a, start) in start.iter_mut().enumerate() {
@@ -108,7 +108,8 @@ impl Array {
                 let range = shard.range.0 + from..shard.range.0 + to;
                 match sharding.inner.sharding() {
                     Some(inner) if from < to => {
-                        match self.shard(&key, inner, Some((&shard.source, range)))? {
+                        level += 1;
+                        match self.shard(&key, level, inner, Some((&shard.source, range)))? {
                             Some(deeper) => (sharding, shard) = (inner, deeper),
                             None => break 0..0,
                         }
@@ -123,14 +124,15 @@ impl Array {
         Ok(jobs)
     }
 
-    /// The shard in the object `key`, or in a part of it; `None` if it was never written.
+    /// The shard in the object `key`, or, at a deeper `level`, in a part of it; `None` if it was never written.
     fn shard(
         &self,
         key: &str,
+        level: usize,
         sharding: &Sharding,
         part: Option<(&Arc<dyn Source>, Range<u64>)>,
     ) -> Result<Option<Arc<Shard>>, ZarrError> {
-        let id = (key.to_owned(), part.as_ref().map_or(0, |(_, range)| range.start));
+        let id = (key.to_owned(), level, part.as_ref().map_or(0, |(_, range)| range.start));
         if let Some(known) = self.shards.get(&id) {
             return Ok(known);
         }
