@@ -37,24 +37,38 @@ enum Piece {
     Part { shard: Arc<Shard>, key: String, range: Range<u64> },
 }
 
+#[derive(Debug)]
 struct Job {
     /// Which of the chunks asked for.
     index: usize,
     piece: Piece,
 }
 
+/// A read that has begun: what it needs is found, and the first of it fetched.
+#[derive(Debug)]
+pub struct Begun {
+    batches: Vec<Vec<Job>>,
+    first: Vec<Option<Bytes>>,
+}
+
 impl Array {
-    /// Fetches and decodes the chunks at `cells` (places in the grid of inner chunks). `keep` takes what is wanted of each, in
-    /// parallel; `each` gets what it kept. Chunks never written are left out.
+    /// Finds the chunks at `cells` (places in the grid of inner chunks) and fetches the first of them. Asks and waits only, so that a
+    /// thread of its own may do it, whatever the pool of threads is busy with.
+    pub(super) fn fetch_first(&self, cells: &[Vec<u64>]) -> Result<Begun, ZarrError> {
+        let batches = self.batches(self.locate(cells)?);
+        let first = batches.first().map(|first| self.fetch(first)).transpose()?;
+        Ok(Begun { batches, first: first.unwrap_or_default() })
+    }
+
+    /// Decodes chunks and fetches the rest of them. `keep` takes what is wanted of each, in parallel, by its place in `cells`; `each`
+    /// gets what it kept. Chunks never written are left out.
     pub(super) fn stream<T: Send>(
         &self,
-        cells: &[Vec<u64>],
+        begun: Begun,
         keep: impl Fn(usize, Vec<u8>) -> T + Sync,
         mut each: impl FnMut(Vec<(usize, T)>),
     ) -> Result<(), ZarrError> {
-        let batches = self.batches(self.locate(cells)?);
-        let Some(first) = batches.first() else { return Ok(()) };
-        let mut bytes = self.fetch(first)?;
+        let Begun { batches, first: mut bytes } = begun;
         for (i, jobs) in batches.iter().enumerate() {
             let next = std::thread::scope(|scope| {
                 let next = batches.get(i + 1).map(|next| scope.spawn(move || self.fetch(next)));

@@ -80,7 +80,7 @@ impl Array {
         };
         let mut bad = false;
         self.stream(
-            &cells,
+            self.fetch_first(&cells)?,
             |_, bytes| split(&bytes),
             |chunks| {
                 for (index, texts) in chunks {
