@@ -52,7 +52,11 @@ def make(root):
     )
     group = store.create_group(
         "utm31",
-        attributes={"proj:code": CRS, "spatial:dimensions": ["y", "x"], "spatial:transform": [10, 0, X0, 0, -10, Y0]},
+        attributes={
+            "proj:code": CRS,
+            "spatial:dimensions": ["y", "x"],
+            "spatial:transform": [10, 0, X0, 0, -10, Y0],
+        },
     )
     for name, data, names, typesize in [
         ("embeddings", codes, ["time", "band", "y", "x"], 1),
@@ -84,7 +88,12 @@ def questions():
     for n in (1000, 10_000):
         rows, cols = rng.integers(0, SIDE, n), rng.integers(0, SIDE, n)
         lon, lat = to.transform(X0 + 10 * (cols + 0.5), Y0 - 10 * (rows + 0.5))
-        out[f"points{n}"] = {"rows": rows.tolist(), "cols": cols.tolist(), "lon": lon.tolist(), "lat": lat.tolist()}
+        out[f"points{n}"] = {
+            "rows": rows.tolist(),
+            "cols": cols.tolist(),
+            "lon": lon.tolist(),
+            "lat": lat.tolist(),
+        }
     row, col, size = 500, 500, 1000
     # Near the central meridian the window is upright, to within a pixel.
     corners = [(X0 + 10 * (col + a * size), Y0 - 10 * (row + b * size)) for a in (0, 1) for b in (0, 1)]
@@ -143,7 +152,9 @@ def ideal(root, case, q):
             for x in range(SIDE // SHARD):
                 data = (root / "utm31" / name / "c" / lead / str(y) / str(x)).read_bytes()
                 index = np.frombuffer(data[-(16 * per * per + 4) : -4], "<u8").reshape(per, per, 2)
-                total += sum(int(index[r % per, c % per, 1]) for r, c in cells if (r // per, c // per) == (y, x))
+                total += sum(
+                    int(index[r % per, c % per, 1]) for r, c in cells if (r // per, c // per) == (y, x)
+                )
     return total
 
 
@@ -165,7 +176,11 @@ def bench(args, work):
     asked = questions()
     for case, q in asked.items():
         (work / f"{case}.json").write_text(json.dumps(q))
-    server = subprocess.Popen([args.bin_dir / "terravec-testserver", work, "--latency-ms", str(args.latency)], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [args.bin_dir / "terravec-testserver", work, "--latency-ms", str(args.latency)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     url = server.stdout.readline().strip()
 
     def stats():
@@ -173,14 +188,30 @@ def bench(args, work):
             return json.load(answer)
 
     tools = {
-        "zarr-python": lambda case, source, out: [sys.executable, __file__, "--peer", case, source, work / f"{case}.json", out],
-        "terravec": lambda case, source, out: [args.bin_dir / "examples/bench_read", "window" if case == "window" else "points", source, work / f"{case}.json", out],
+        "zarr-python": lambda case, source, out: [
+            sys.executable,
+            __file__,
+            "--peer",
+            case,
+            source,
+            work / f"{case}.json",
+            out,
+        ],
+        "terravec": lambda case, source, out: [
+            args.bin_dir / "examples/bench_read",
+            "window" if case == "window" else "points",
+            source,
+            work / f"{case}.json",
+            out,
+        ],
     }
     print(f"# Zarr\n\n{platform.machine()}, {os.cpu_count()} cores; medians of {args.runs} runs.\n")
     try:
         for place, source in (("local", work / "t.zarr"), (f"HTTP, {args.latency} ms", f"{url}/t.zarr")):
             for case, q in asked.items():
-                print(f"## {place}: {case}\n\n| tool | median s | int8 MB/s | requests | MB | MB ÷ ideal | peak RSS MB |\n|---|---|---|---|---|---|---|")
+                print(
+                    f"## {place}: {case}\n\n| tool | median s | int8 MB/s | requests | MB | MB ÷ ideal | peak RSS MB |\n|---|---|---|---|---|---|---|"
+                )
                 if case == "window":
                     cut = np.s_[q["row"] : q["row"] + q["size"], q["col"] : q["col"] + q["size"]]
                     want = codes[(slice(None), *cut)].astype(np.float32) * scales[cut]
@@ -199,14 +230,25 @@ def bench(args, work):
                     speed = f"{want.size / 1e6 / seconds:.0f}" if case == "window" else ""
                     requests, mb = (seen["requests"], seen["bytes"] / 1e6) if place != "local" else ("", None)
                     over = f"{mb:.1f} | {mb * 1e6 / best:.3f}" if mb else " | "
-                    print(f"| {tool} | {seconds:.3f} | {speed} | {requests} | {over} | {max(m for _, m in times):.0f} |", flush=True)
+                    print(
+                        f"| {tool} | {seconds:.3f} | {speed} | {requests} | {over} | {max(m for _, m in times):.0f} |",
+                        flush=True,
+                    )
                 if case == "window":
-                    scan = [args.bin_dir / "examples/bench_read", "scan", source, work / f"{case}.json", work / "out.npy"]
+                    scan = [
+                        args.bin_dir / "examples/bench_read",
+                        "scan",
+                        source,
+                        work / f"{case}.json",
+                        work / "out.npy",
+                    ]
                     times = [run(scan) for _ in range(args.runs)]
                     seconds = statistics.median(t for t, _ in times)
                     sums = np.load(work / "out.npy")
                     assert sums.shape == (BANDS,)
-                    print(f"| terravec, piece by piece | {seconds:.3f} | {want.size / 1e6 / seconds:.0f} | | | | {max(m for _, m in times):.0f} |")
+                    print(
+                        f"| terravec, piece by piece | {seconds:.3f} | {want.size / 1e6 / seconds:.0f} | | | | {max(m for _, m in times):.0f} |"
+                    )
                 print()
     finally:
         server.kill()

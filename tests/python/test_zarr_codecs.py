@@ -46,7 +46,9 @@ def numbers(dtype, shape):
     if np.dtype(dtype).kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
     info = np.iinfo(dtype)
-    return rng.integers(info.min, info.max, shape, np.dtype(dtype).newbyteorder("="), endpoint=True).astype(dtype)
+    return rng.integers(info.min, info.max, shape, np.dtype(dtype).newbyteorder("="), endpoint=True).astype(
+        dtype
+    )
 
 
 def check(path, want):
@@ -57,7 +59,20 @@ def check(path, want):
     assert got["sha256"] == hashlib.sha256(little.tobytes()).hexdigest()
 
 
-DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64"]
+DTYPES = [
+    "bool",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -67,7 +82,9 @@ def test_types_and_their_fill(tmp_path, dtype):
     array[:] = want
     array[3:6, 4:8] = 1
     check(tmp_path / "a", array[:])
-    for i, fill in enumerate([float("nan"), float("inf"), float("-inf"), 0.1] if dtype.startswith("float") else []):
+    for i, fill in enumerate(
+        [float("nan"), float("inf"), float("-inf"), 0.1] if dtype.startswith("float") else []
+    ):
         array = zarr.create_array(tmp_path / f"f{i}", shape=(5,), dtype=dtype, chunks=(2,), fill_value=fill)
         array[0] = 3
         check(tmp_path / f"f{i}", array[:])
@@ -81,7 +98,9 @@ NAMES = ["lz4", "lz4hc", "blosclz", "zstd", "snappy", "zlib"]
 def test_blosc(tmp_path, cname, shuffle):
     if cname == "snappy":
         pytest.skip("the wheel of numcodecs comes without snappy")
-    for dtype, blocksize, shape in itertools.product(["int8", "float32", "int64"], [0, 4096], [(64, 64), (37, 53)]):
+    for dtype, blocksize, shape in itertools.product(
+        ["int8", "float32", "int64"], [0, 4096], [(64, 64), (37, 53)]
+    ):
         want = numbers(dtype, shape)
         want[10:30] = want[0]  # something to compress
         path = tmp_path / f"{dtype}-{blocksize}-{shape[0]}"

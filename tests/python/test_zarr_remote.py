@@ -69,7 +69,8 @@ def test_many_points_read_each_chunk_once(terravec, tmp_path, served, tessera):
         f"{url}/{tessera.path.name}", "--points", points, "--year", 2023, out=tmp_path / "o.parquet"
     )
     used = stats()
-    want = np.array([stores.decoded(codes, scales)[0, :, r, c] for c, r in pixels])
+    values = stores.decoded(codes[0], scales[0])
+    want = np.array([values[:, r, c] for c, r in pixels])
     good = np.isfinite(want[:, 0])
     np.testing.assert_array_equal(vectors(table)[good], want[good])
     chunks = {(r // 32, c // 32) for c, r in pixels}
@@ -114,7 +115,7 @@ def test_what_is_broken_is_named(terravec, tmp_path, serve):
     shard.write_bytes(data)
     said = terravec.fails(1, *sample)
     assert "utm31/embeddings/c/0/0/0/0" in said and "checksum" in said
-    shard.write_bytes(data[:100])
+    shard.write_bytes(data[:50])
     assert "its index alone needs" in terravec.fails(1, *sample)
     shard.unlink()
     # A shard that is not there was never written: codes are fill, and the scales still say that there are vectors.

@@ -137,7 +137,11 @@ fn metadata_that_lie_are_refused_before_memory_is_asked_for() {
         ("/chunk_grid", json!({ "name": "rectilinear" }), "chunk grid"),
         ("/chunk_grid/configuration/chunk_shape", json!([0, 8]), "chunk shape [0,8]"),
         ("/chunk_grid/configuration/chunk_shape", json!([8, 6]), "do not divide"),
-        ("/chunk_key_encoding", json!({ "name": "default", "configuration": { "separator": "../" } }), "separated by `../`"),
+        (
+            "/chunk_key_encoding",
+            json!({ "name": "default", "configuration": { "separator": "../" } }),
+            "separated by `../`",
+        ),
     ] {
         let said = change(pointer, value.clone());
         assert!(said.contains(says) && said.contains("s.zarr/a"), "{pointer} {value}: {said}");
@@ -147,7 +151,11 @@ fn metadata_that_lie_are_refused_before_memory_is_asked_for() {
         ("/chunk_shape", json!([3, 4]), "do not divide"),
         ("/index_location", json!("middle"), "index_location"),
         ("/index_codecs", json!(["gzip"]), "index codec `gzip`"),
-        ("/codecs", json!([{ "name": "transpose", "configuration": { "order": [0, 0] } }, "bytes"]), "transpose order"),
+        (
+            "/codecs",
+            json!([{ "name": "transpose", "configuration": { "order": [0, 0] } }, "bytes"]),
+            "transpose order",
+        ),
     ] {
         let said = change(&format!("{inner}{key}"), value.clone());
         assert!(said.contains(says), "{key} {value}: {said}");
@@ -166,7 +174,9 @@ fn no_metadata_and_no_json_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let nothing = open(&Location::new(folder.path().display().to_string())).unwrap_err();
     assert!(matches!(nothing, ZarrError::NotFound { .. }), "{nothing}");
-    for (text, says) in [("{", "no JSON"), ("[]", "no array or group"), (r#"{"zarr_format":4}"#, "zarr_format Some(4)")] {
+    for (text, says) in
+        [("{", "no JSON"), ("[]", "no array or group"), (r#"{"zarr_format":4}"#, "zarr_format Some(4)")]
+    {
         fs::write(folder.path().join("zarr.json"), text).unwrap();
         let said = open(&Location::new(folder.path().display().to_string())).unwrap_err().to_string();
         assert!(said.contains(says), "{said}");
@@ -179,9 +189,11 @@ fn names_in_consolidated_metadata_do_not_lead_out_of_the_store() {
     let meta = store(folder.path());
     fs::create_dir(folder.path().join("t.zarr")).unwrap();
     let all = json!({ "../s.zarr/a": meta, "..": meta, "x/../../s.zarr/a": meta, "good": meta });
-    let root = json!({ "zarr_format": 3, "node_type": "group", "consolidated_metadata": { "metadata": all } });
+    let root =
+        json!({ "zarr_format": 3, "node_type": "group", "consolidated_metadata": { "metadata": all } });
     fs::write(folder.path().join("t.zarr/zarr.json"), serde_json::to_vec(&root).unwrap()).unwrap();
-    let Node::Group(group) = open(&Location::new(folder.path().join("t.zarr").display().to_string())).unwrap()
+    let Node::Group(group) =
+        open(&Location::new(folder.path().join("t.zarr").display().to_string())).unwrap()
     else {
         panic!("a group")
     };

@@ -99,7 +99,8 @@ impl ZarrTile {
         let rows = self.rows(window.row, window.height);
         let columns = window.col as u64..(window.col + window.width) as u64;
         let size = [span.end - span.start, window.height, window.width];
-        let region = |axes: &Axes, array: &Array| self.region(array, axes, &span, rows.clone(), columns.clone());
+        let region =
+            |axes: &Axes, array: &Array| self.region(array, axes, &span, rows.clone(), columns.clone());
         let arrange = |samples: Samples, axes: &Axes, size: [usize; 3]| {
             let samples = in_order(samples, axes, size);
             if self.of.south_up { upside_down(&samples, size) } else { samples }
