@@ -95,7 +95,7 @@ impl StoreWriter {
             name,
             &spec,
             spec.dtype.name(),
-            json!([{ "name": "sharding_indexed", "configuration": {
+            &json!([{ "name": "sharding_indexed", "configuration": {
                 "chunk_shape": spec.chunk,
                 "codecs": [
                     { "name": "bytes", "configuration": endian },
@@ -107,7 +107,7 @@ impl StoreWriter {
                 ],
                 "index_location": "end",
             }}]),
-            fill_value(spec.fill, spec.dtype),
+            &fill_value(spec.fill, spec.dtype),
         );
         Ok(ArrayWriter { folder, spec, fill })
     }
@@ -125,7 +125,7 @@ impl StoreWriter {
         let spec = line(name, values.len(), values.dtype(), attributes);
         let endian = if spec.dtype.size() > 1 { json!({ "endian": "little" }) } else { json!({}) };
         let codecs = json!([{ "name": "bytes", "configuration": endian }]);
-        self.document(name, &spec, spec.dtype.name(), codecs, fill_value(0.0, spec.dtype));
+        self.document(name, &spec, spec.dtype.name(), &codecs, &fill_value(0.0, spec.dtype));
         self.chunk_of_line(name, &bytes_of(values))
     }
 
@@ -135,7 +135,7 @@ impl StoreWriter {
     /// If it can't be written.
     pub fn texts(&mut self, name: &'static str, texts: &[String]) -> io::Result<()> {
         let spec = line(name, texts.len(), DType::U8, Map::new());
-        self.document(name, &spec, "string", json!([{ "name": "vlen-utf8" }]), json!(""));
+        self.document(name, &spec, "string", &json!([{ "name": "vlen-utf8" }]), &json!(""));
         let word = |n: usize| {
             u32::try_from(n).map(u32::to_le_bytes).map_err(|_| io::Error::other("a text is too long"))
         };
@@ -153,7 +153,7 @@ impl StoreWriter {
         fs::write(folder.join("0"), bytes)
     }
 
-    fn document(&mut self, name: &str, spec: &ArraySpec, data_type: &str, codecs: Value, fill: Value) {
+    fn document(&mut self, name: &str, spec: &ArraySpec, data_type: &str, codecs: &Value, fill: &Value) {
         let document = json!({
             "zarr_format": 3,
             "node_type": "array",

@@ -22,6 +22,8 @@ use crate::time::Interval;
 
 /// The array of vectors, by the name that stores give it; a store with one raster array needs no name.
 const VECTORS: &str = "embeddings";
+/// Groups of a remote store that are read at the same time.
+const AT_ONCE: usize = 32;
 /// Groups below the root that are looked into.
 const MAX_DEPTH: usize = 2;
 
@@ -69,6 +71,15 @@ pub(super) fn open(
     }
 }
 
+/// What is known of one grid before there are tiles of it.
+struct Read {
+    path: String,
+    grid: ZarrGrid,
+    /// The year of each step.
+    years: Vec<Option<i32>>,
+    note: Option<String>,
+}
+
 /// A raster array found in a store.
 struct Found {
     array: Array,
@@ -86,7 +97,7 @@ pub(super) fn from_node(
         Node::Array(array) => (of_array(array, None).into_iter().collect(), None),
         Node::Group(group) => {
             let mut found = Vec::new();
-            collect(&group, &group, 0, &mut found)?;
+            collect(&group, 0, &mut found)?;
             (found, Some(group))
         }
     };
@@ -121,7 +132,7 @@ pub(super) fn from_node(
     product = short;
     Decoder::new(&product, depth, stored.dtype, stored.nodata).map_err(Error::codec(root.to_string()))?;
 
-    let one = |f: &Found| -> Result<(String, ZarrGrid, Vec<Option<i32>>, Option<String>)> {
+    let one = |f: &Found| -> Result<Read> {
         let scope = Scope { array: &f.array, group: f.group.as_ref(), root: top.as_ref() };
         let here = product::version(&product, root, scope, None)?;
         if here.is_some() && version.is_some() && here != version && top.is_some() {
@@ -143,12 +154,24 @@ pub(super) fn from_node(
         let names = band_names(f, depth)?;
         let nodata = product::nodata(scope);
         let grid = ZarrGrid { codes, axes, scales, grid, south_up, depth, names, nodata };
-        Ok((path_of(f).to_owned(), grid, years, note))
+        Ok(Read { path: path_of(f).to_owned(), grid, years, note })
     };
-    let read: Vec<Result<_>> = found.par_iter().map(one).collect();
+    // A round trip or two for each, and there may be 120: all wait at the same time, in threads of their own.
+    let read: Vec<Result<Read>> = if first.array.is_remote() {
+        let at_once = |part: &[Found]| -> Vec<Result<Read>> {
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = part.iter().map(|f| scope.spawn(|| one(f))).collect();
+                let lost = |panic| std::panic::resume_unwind(panic);
+                threads.into_iter().map(|t| t.join().unwrap_or_else(lost)).collect()
+            })
+        };
+        found.chunks(AT_ONCE).flat_map(at_once).collect()
+    } else {
+        found.par_iter().map(one).collect()
+    };
     let (mut grids, mut tiles) = (Grids::new(), Vec::new());
     for read in read {
-        let (path, grid, years, note) = read?;
+        let Read { path, grid, years, note } = read?;
         notes.extend(note);
         let grid = Arc::new(grid);
         tiles.extend(tiles_of(&path, &grid, &years, &product)?);
@@ -195,7 +218,7 @@ fn of_array(array: Array, group: Option<Group>) -> Option<Found> {
 }
 
 /// Finds the raster array of `group`, or those of the groups in it.
-fn collect(root: &Group, group: &Group, depth: usize, found: &mut Vec<Found>) -> Result<()> {
+fn collect(group: &Group, depth: usize, found: &mut Vec<Found>) -> Result<()> {
     if let Some(array) = group.array(VECTORS)?
         && let Some(one) = of_array(array, Some(group.clone()))
     {
@@ -229,7 +252,7 @@ fn collect(root: &Group, group: &Group, depth: usize, found: &mut Vec<Found>) ->
     }
     if depth < MAX_DEPTH && !group.attributes().contains_key("multiscales") {
         for inner in groups {
-            collect(root, &inner, depth + 1, found)?;
+            collect(&inner, depth + 1, found)?;
         }
     }
     Ok(())

@@ -189,7 +189,7 @@ fn finish(codes: Samples, scales: Option<Samples>, size: [usize; 3], picked: Opt
     if let Some(scales) = scales {
         codes = codes.with_scales(match scales {
             Samples::F32(v) => v,
-            #[allow(clippy::cast_possible_truncation)]
+            #[allow(clippy::cast_possible_truncation, clippy::useless_conversion)]
             other => with_samples!(&other, v => v.iter().map(|s| f64::from(*s) as f32).collect()),
         });
     }

@@ -186,13 +186,13 @@ pub(super) fn grid(scope: Scope<'_>, axes: &Axes, product: Option<&Descriptor>) 
             "warp the store to a north-up grid first",
         ));
     }
-    if let Some([h, w]) = scope.get("spatial:shape").and_then(Value::as_array).map(Vec::as_slice) {
-        if (h.as_u64(), w.as_u64()) != (Some(height as u64), Some(width as u64)) {
-            return Err(Error::open(
-                format!("{place}: spatial:shape says {h} × {w} pixels, the array has {height} × {width}"),
-                "the metadata of the store contradict one another: ask who made it",
-            ));
-        }
+    if let Some([h, w]) = scope.get("spatial:shape").and_then(Value::as_array).map(Vec::as_slice)
+        && (h.as_u64(), w.as_u64()) != (Some(height as u64), Some(width as u64))
+    {
+        return Err(Error::open(
+            format!("{place}: spatial:shape says {h} × {w} pixels, the array has {height} × {width}"),
+            "the metadata of the store contradict one another: ask who made it",
+        ));
     }
     let south_up = e > 0.0;
     if south_up {
