@@ -108,7 +108,7 @@ pub(crate) enum Verb {
     Cluster(Cluster),
     /// Principal components: one basis for many pictures.
     Pca(Pca),
-    /// A dataset in another format: COG, NPY, GeoParquet.
+    /// A dataset in another format: COG, Zarr, NPY, GeoParquet.
     Convert(Convert),
     /// Maps of classes: learn from labels, predict a region, say how good it is.
     #[command(subcommand)]
@@ -297,7 +297,7 @@ pub(crate) struct Extract {
     /// With --region: one vector per polygon, written as a table.
     #[arg(long, value_enum, requires = "region")]
     pub(crate) reduce: Option<Reduce>,
-    /// Output: .tif (COG), .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel; of tables, a
+    /// Output: .tif (COG), .zarr, .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel; of tables, a
     /// table of their rows.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -307,7 +307,7 @@ pub(crate) struct Extract {
 pub(crate) struct Convert {
     #[command(flatten)]
     pub(crate) dataset: Dataset,
-    /// Output: .tif (COG), .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel.
+    /// Output: .tif (COG), .zarr, .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel.
     pub(crate) output: PathBuf,
     /// Keep the stored codes instead of decoding them to float32 vectors.
     #[arg(long)]

@@ -8,7 +8,9 @@ use terravec::Error;
 fn class(e: &Error) -> &'static str {
     match e {
         Error::Catalog(_) => "CatalogError",
-        Error::Open { .. } | Error::Source(_) | Error::Tiff(_) | Error::Location(_) => "SourceError",
+        Error::Open { .. } | Error::Source(_) | Error::Tiff(_) | Error::Zarr(_) | Error::Location(_) => {
+            "SourceError"
+        }
         Error::Vector(_) => "InputError",
         Error::Geo { .. } | Error::Codec { .. } | Error::Query { .. } => "QueryError",
         Error::Outside { .. } => "OutsideError",

@@ -1,6 +1,7 @@
 //! The engine timed inside a process, as `bench/peers.py` times the others: from opening the file to vectors in memory.
 //!
-//! `bench_read window|points… SOURCE QUESTION.json OUT.npy` prints `{"seconds": …}` and saves the vectors.
+//! `bench_read window|scan|points… SOURCE QUESTION.json OUT.npy` prints `{"seconds": …}` and saves the vectors; of a scan, which looks
+//! at a window piece by piece in bounded memory, the sum of each band.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -17,20 +18,21 @@ use terravec_io::vector::Points;
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [case, source, question, out] = args.as_slice() else {
-        return Err("usage: bench_read window|points SOURCE QUESTION.json OUT.npy".into());
+        return Err("usage: bench_read window|scan|points SOURCE QUESTION.json OUT.npy".into());
     };
     let question: serde_json::Value = serde_json::from_slice(&std::fs::read(question)?)?;
     let start = Instant::now();
     let options = OpenOptions::new(Catalog::builtin());
     let dataset = Dataset::open(source, &options)?;
     let Dataset::Raster(dataset) = &dataset else { return Err("not a raster".into()) };
-    let (shape, data) = if case == "window" {
+    let (shape, data) = if case == "window" || case == "scan" {
         let bbox = numbers(&question["bbox"])?;
         let request = Request {
             area: Area::Box(LonLatBox { west: bbox[0], south: bbox[1], east: bbox[2], north: bbox[3] }),
             ..Request::default()
         };
-        window(&Extraction::plan(dataset, &request)?)?
+        let plan = Extraction::plan(dataset, &request)?;
+        if case == "scan" { scan(&plan)? } else { window(&plan)? }
     } else {
         points(dataset, &question)?
     };
@@ -59,6 +61,17 @@ fn window(plan: &Extraction) -> Result<(Vec<usize>, Vec<f32>), Box<dyn Error>> {
         }
     }
     Ok((vec![bands, height, width], all))
+}
+
+fn scan(plan: &Extraction) -> Result<(Vec<usize>, Vec<f32>), Box<dyn Error>> {
+    let mut sums = vec![0f64; plan.band_names.len()];
+    for part in plan.chunks(1) {
+        let Pixels::Vectors(v) = plan.read(0, part)? else { return Err("codes, not vectors".into()) };
+        for (b, sum) in sums.iter_mut().enumerate() {
+            *sum += v.band(b).iter().filter(|x| x.is_finite()).map(|x| f64::from(*x)).sum::<f64>();
+        }
+    }
+    Ok((vec![sums.len()], sums.into_iter().map(|s| s as f32).collect()))
 }
 
 fn points(

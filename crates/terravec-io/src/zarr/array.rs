@@ -1,6 +1,5 @@
 //! [`Array`]: reads of regions and of single places, chunk by chunk.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,9 +10,11 @@ use super::cache::ShardCache;
 use super::codec::Pipeline;
 use super::element::Element;
 use super::error::ZarrError;
+use super::fetch::Begun;
 use super::metadata::ArrayMetadata;
 use super::nd;
 use super::store::Store;
+use super::visits::Visits;
 use crate::{DType, Samples};
 
 /// A part of an array: for each axis the half-open range of its indices.
@@ -95,7 +96,22 @@ impl Array {
     /// # Errors
     /// If the region is not inside the array, elements have no fixed size, a chunk is damaged, or memory can't hold the answer.
     pub fn read(&self, region: &[Range<u64>]) -> Result<Vec<u8>, ZarrError> {
+        self.read_begun(region, self.begin(region)?)
+    }
+
+    /// Begins to read `region`: finds its chunks and fetches the first of them. Nothing is decoded yet, so that this may wait in a thread
+    /// of its own beside another read.
+    ///
+    /// # Errors
+    /// If the region is not inside the array, or the store can't be read.
+    pub fn begin(&self, region: &[Range<u64>]) -> Result<Begun, ZarrError> {
         self.check(region)?;
+        let empty = region.iter().any(|r| r.start == r.end);
+        let cells = if empty { Vec::new() } else { cells_of(region, &self.unit().shape) };
+        self.fetch_first(&cells)
+    }
+
+    fn read_begun(&self, region: &[Range<u64>], begun: Begun) -> Result<Vec<u8>, ZarrError> {
         let shape: Vec<usize> = region.iter().map(|r| (r.end - r.start) as usize).collect();
         let mut out = self.blank(&shape)?;
         if out.is_empty() {
@@ -121,7 +137,7 @@ impl Array {
         }
         let plane = out.len() / planes;
         self.stream(
-            &cells,
+            begun,
             |_, chunk| chunk,
             |chunks| {
                 out.par_chunks_mut(plane).enumerate().for_each(|(number, plane)| {
@@ -153,8 +169,15 @@ impl Array {
     /// # Errors
     /// As [`read`](Self::read), or if elements are not of a type that vectors are made of.
     pub fn read_samples(&self, region: &[Range<u64>]) -> Result<Samples, ZarrError> {
-        let dtype = self.dtype()?;
-        Ok(samples(dtype, self.read(region)?))
+        self.read_samples_begun(region, self.begin(region)?)
+    }
+
+    /// As [`read_samples`](Self::read_samples), of a region that was [begun](Self::begin).
+    ///
+    /// # Errors
+    /// As [`read_samples`](Self::read_samples).
+    pub fn read_samples_begun(&self, region: &[Range<u64>], begun: Begun) -> Result<Samples, ZarrError> {
+        Ok(samples(self.dtype()?, self.read_begun(region, begun)?))
     }
 
     /// The elements at `points`, each of which gives an index on `axes` (two different ones); all other axes are read over
@@ -168,82 +191,68 @@ impl Array {
         axes: [usize; 2],
         points: &[(u64, u64)],
     ) -> Result<Samples, ZarrError> {
-        let dtype = self.dtype()?;
-        let whole: Region = region.to_vec();
+        self.read_points_begun(region, axes, points, self.begin_points(region, axes, points)?)
+    }
+
+    /// Begins to read points, as [`begin`](Self::begin).
+    ///
+    /// # Errors
+    /// If a point is not inside the array, or the store can't be read.
+    pub fn begin_points(
+        &self,
+        region: &[Range<u64>],
+        axes: [usize; 2],
+        points: &[(u64, u64)],
+    ) -> Result<Begun, ZarrError> {
+        let mut one = region.to_vec();
         for &(a, b) in points {
-            let mut one = whole.clone();
             (one[axes[0]], one[axes[1]]) = (a..a + 1, b..b + 1);
             self.check(&one)?;
         }
+        let visits = Visits::plan(region, axes, points, &self.unit().shape);
+        self.fetch_first(&visits.cells)
+    }
+
+    /// As [`read_points`](Self::read_points), of points that were [begun](Self::begin_points).
+    ///
+    /// # Errors
+    /// As [`read_points`](Self::read_points).
+    pub fn read_points_begun(
+        &self,
+        region: &[Range<u64>],
+        axes: [usize; 2],
+        points: &[(u64, u64)],
+        begun: Begun,
+    ) -> Result<Samples, ZarrError> {
+        let dtype = self.dtype()?;
         let chunk = &self.unit().shape;
-        let others: Vec<usize> = (0..region.len()).filter(|a| !axes.contains(a)).collect();
-        let sizes: Vec<usize> =
-            others.iter().map(|&a| (region[a].end - region[a].start) as usize).collect();
-        let mut shape = sizes.clone();
+        let visits = Visits::plan(region, axes, points, chunk);
+        let mut shape = visits.sizes.clone();
         shape.push(points.len());
         let mut out = self.blank(&shape)?;
         if out.is_empty() {
             return Ok(samples(dtype, out));
         }
-        // Points by chunk, then the chunks along the other axes.
-        let mut by_place: BTreeMap<(u64, u64), Vec<usize>> = BTreeMap::new();
-        let (ca, cb) = (chunk[axes[0]] as u64, chunk[axes[1]] as u64);
-        for (i, &(a, b)) in points.iter().enumerate() {
-            by_place.entry((a / ca, b / cb)).or_default().push(i);
-        }
-        let rest: Region = others.iter().map(|&a| region[a].clone()).collect();
-        let rest_chunk: Vec<usize> = others.iter().map(|&a| chunk[a]).collect();
-        let rest_cells = cells_of(&rest, &rest_chunk);
-        let (mut cells, mut members) = (Vec::new(), Vec::new());
-        for ((a, b), inside) in &by_place {
-            for cell in &rest_cells {
-                let mut whole = vec![0; region.len()];
-                (whole[axes[0]], whole[axes[1]]) = (*a, *b);
-                others.iter().zip(cell).for_each(|(&axis, c)| whole[axis] = *c);
-                cells.push(whole);
-                members.push((inside, cell));
-            }
-        }
         let strides = nd::strides(chunk);
+        let (ca, cb) = (chunk[axes[0]] as u64, chunk[axes[1]] as u64);
         let item = dtype.size();
-        let width = nd::strides(&sizes);
-        // Where the numbers of a pixel lie in a chunk, and in the answer.
-        let column = |cell: &[u64]| {
-            let parts: Vec<(usize, usize, usize)> = (0..others.len())
-                .map(|i| {
-                    let origin = cell[i] * rest_chunk[i] as u64;
-                    let (from, to) = (rest[i].start.max(origin), rest[i].end.min(origin + rest_chunk[i] as u64));
-                    ((from - origin) as usize, (from - rest[i].start) as usize, (to - from) as usize)
-                })
-                .collect();
-            let mut column = Vec::new();
-            nd::each(&parts.iter().map(|p| p.2).collect::<Vec<_>>(), |at| {
-                let source: usize =
-                    at.iter().enumerate().map(|(i, n)| (parts[i].0 + n) * strides[others[i]]).sum();
-                let target: usize = at.iter().enumerate().map(|(i, n)| (parts[i].1 + n) * width[i]).sum();
-                column.push((source * item, target));
-            });
-            column
-        };
         self.stream(
-            &cells,
+            begun,
             |index, chunk| {
-                let (inside, cell) = members[index];
-                let column = column(cell);
+                let (inside, column) = visits.at(index, &strides);
                 let mut picked = Vec::with_capacity(inside.len() * column.len() * item);
                 for &i in inside {
                     let (a, b) = points[i];
                     let at = (a % ca) as usize * strides[axes[0]] + (b % cb) as usize * strides[axes[1]];
                     for (source, _) in &column {
-                        picked.extend_from_slice(&chunk[at * item + source..][..item]);
+                        picked.extend_from_slice(&chunk[(at + source) * item..][..item]);
                     }
                 }
                 picked
             },
             |chunks| {
                 for (index, picked) in chunks {
-                    let (inside, cell) = members[index];
-                    let column = column(cell);
+                    let (inside, column) = visits.at(index, &strides);
                     for (&i, numbers) in inside.iter().zip(picked.chunks_exact(column.len() * item)) {
                         for ((_, target), number) in column.iter().zip(numbers.chunks_exact(item)) {
                             out[(target * points.len() + i) * item..][..item].copy_from_slice(number);
@@ -302,7 +311,7 @@ impl Array {
 }
 
 /// Places in the grid of chunks that `region` touches, in C order.
-fn cells_of(region: &[Range<u64>], chunk: &[usize]) -> Vec<Vec<u64>> {
+pub(super) fn cells_of(region: &[Range<u64>], chunk: &[usize]) -> Vec<Vec<u64>> {
     let spans: Vec<(u64, usize)> = region
         .iter()
         .zip(chunk)

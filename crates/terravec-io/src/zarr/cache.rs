@@ -19,8 +19,8 @@ pub(super) struct Shard {
     pub(super) entries: Vec<(u64, u64)>,
 }
 
-/// The key of an object and where in it the shard begins.
-type Key = (String, u64);
+/// The key of an object, how deep in other shards the shard lies, and where in the object it begins.
+type Key = (String, usize, u64);
 
 /// Indexes read lately. `None` stands for a shard that is not there.
 #[derive(Debug, Default)]

@@ -37,24 +37,38 @@ enum Piece {
     Part { shard: Arc<Shard>, key: String, range: Range<u64> },
 }
 
+#[derive(Debug)]
 struct Job {
     /// Which of the chunks asked for.
     index: usize,
     piece: Piece,
 }
 
+/// A read that has begun: what it needs is found, and the first of it fetched.
+#[derive(Debug)]
+pub struct Begun {
+    batches: Vec<Vec<Job>>,
+    first: Vec<Option<Bytes>>,
+}
+
 impl Array {
-    /// Fetches and decodes the chunks at `cells` (places in the grid of inner chunks). `keep` takes what is wanted of each, in
-    /// parallel; `each` gets what it kept. Chunks never written are left out.
+    /// Finds the chunks at `cells` (places in the grid of inner chunks) and fetches the first of them. Asks and waits only, so that a
+    /// thread of its own may do it, whatever the pool of threads is busy with.
+    pub(super) fn fetch_first(&self, cells: &[Vec<u64>]) -> Result<Begun, ZarrError> {
+        let batches = self.batches(self.locate(cells)?);
+        let first = batches.first().map(|first| self.fetch(first)).transpose()?;
+        Ok(Begun { batches, first: first.unwrap_or_default() })
+    }
+
+    /// Decodes chunks and fetches the rest of them. `keep` takes what is wanted of each, in parallel, by its place in `cells`; `each`
+    /// gets what it kept. Chunks never written are left out.
     pub(super) fn stream<T: Send>(
         &self,
-        cells: &[Vec<u64>],
+        begun: Begun,
         keep: impl Fn(usize, Vec<u8>) -> T + Sync,
         mut each: impl FnMut(Vec<(usize, T)>),
     ) -> Result<(), ZarrError> {
-        let batches = self.batches(self.locate(cells)?);
-        let Some(first) = batches.first() else { return Ok(()) };
-        let mut bytes = self.fetch(first)?;
+        let Begun { batches, first: mut bytes } = begun;
         for (i, jobs) in batches.iter().enumerate() {
             let next = std::thread::scope(|scope| {
                 let next = batches.get(i + 1).map(|next| scope.spawn(move || self.fetch(next)));
@@ -87,16 +101,18 @@ impl Array {
         let unit = &self.unit().shape;
         let outer = &self.metadata().pipeline.shape;
         let Some(sharding) = self.metadata().pipeline.sharding() else {
-            return Ok(members.iter().map(|&index| Job { index, piece: Piece::Object(key.clone()) }).collect());
+            return Ok(members
+                .iter()
+                .map(|&index| Job { index, piece: Piece::Object(key.clone()) })
+                .collect());
         };
-        let Some(shard) = self.shard(&key, sharding, None)? else { return Ok(Vec::new()) };
+        let Some(shard) = self.shard(&key, 0, sharding, None)? else { return Ok(Vec::new()) };
         let mut jobs = Vec::with_capacity(members.len());
         for &index in members {
             // Where the chunk begins, in elements from the beginning of the shard.
-            let mut start: Vec<u64> = (0..at.len())
-                .map(|a| cells[index][a] * unit[a] as u64 - at[a] * outer[a] as u64)
-                .collect();
-            let (mut sharding, mut shard) = (sharding, Arc::clone(&shard));
+            let mut start: Vec<u64> =
+                (0..at.len()).map(|a| cells[index][a] * unit[a] as u64 - at[a] * outer[a] as u64).collect();
+            let (mut sharding, mut shard, mut level) = (sharding, Arc::clone(&shard), 0);
             let range = loop {
                 let mut number = 0;
                 for (a, start) in start.iter_mut().enumerate() {
@@ -108,7 +124,8 @@ impl Array {
                 let range = shard.range.0 + from..shard.range.0 + to;
                 match sharding.inner.sharding() {
                     Some(inner) if from < to => {
-                        match self.shard(&key, inner, Some((&shard.source, range)))? {
+                        level += 1;
+                        match self.shard(&key, level, inner, Some((&shard.source, range)))? {
                             Some(deeper) => (sharding, shard) = (inner, deeper),
                             None => break 0..0,
                         }
@@ -123,14 +140,15 @@ impl Array {
         Ok(jobs)
     }
 
-    /// The shard in the object `key`, or in a part of it; `None` if it was never written.
+    /// The shard in the object `key`, or, at a deeper `level`, in a part of it; `None` if it was never written.
     fn shard(
         &self,
         key: &str,
+        level: usize,
         sharding: &Sharding,
         part: Option<(&Arc<dyn Source>, Range<u64>)>,
     ) -> Result<Option<Arc<Shard>>, ZarrError> {
-        let id = (key.to_owned(), part.as_ref().map_or(0, |(_, range)| range.start));
+        let id = (key.to_owned(), level, part.as_ref().map_or(0, |(_, range)| range.start));
         if let Some(known) = self.shards.get(&id) {
             return Ok(known);
         }
@@ -146,7 +164,8 @@ impl Array {
             let size = range.end - range.start;
             let bad = |reason| ZarrError::corrupt(self.store.place(key), reason);
             let index = sharding.index_range(size).map_err(bad)?;
-            let Some(bytes) = present(source.read(range.start + index.start..range.start + index.end))? else {
+            let Some(bytes) = present(source.read(range.start + index.start..range.start + index.end))?
+            else {
                 return Ok(None);
             };
             let entries = sharding.parse_index(&bytes, size).map_err(bad)?;
@@ -185,12 +204,17 @@ impl Array {
     fn fetch(&self, jobs: &[Job]) -> Result<Vec<Option<Bytes>>, ZarrError> {
         let limit = self.unit().size().map_or(MAX_CHUNK as u64, |n| 2 * n as u64 + SLACK);
         let too_long = |key: &str, size: u64| {
-            ZarrError::corrupt(self.store.place(key), format!("a chunk of {size} bytes is longer than it can be"))
+            ZarrError::corrupt(
+                self.store.place(key),
+                format!("a chunk of {size} bytes is longer than it can be"),
+            )
         };
         // Chunks of one shard come one after the other.
         let runs: Vec<&[Job]> = jobs
             .chunk_by(|a, b| match (&a.piece, &b.piece) {
-                (Piece::Part { shard: a, .. }, Piece::Part { shard: b, .. }) => Arc::ptr_eq(&a.source, &b.source),
+                (Piece::Part { shard: a, .. }, Piece::Part { shard: b, .. }) => {
+                    Arc::ptr_eq(&a.source, &b.source)
+                }
                 _ => false,
             })
             .collect();
@@ -212,7 +236,9 @@ impl Array {
                     }
                 }
             }
-            let Some(Piece::Part { shard, .. }) = run.first().map(|job| &job.piece) else { return Ok(Vec::new()) };
+            let Some(Piece::Part { shard, .. }) = run.first().map(|job| &job.piece) else {
+                return Ok(Vec::new());
+            };
             Ok(shard.source.read_ranges(&ranges)?.into_iter().map(Some).collect())
         };
         let parts = spread(&runs, self.is_remote(), read);

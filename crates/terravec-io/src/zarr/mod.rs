@@ -21,11 +21,13 @@ mod nd;
 mod shard;
 mod store;
 mod values;
+mod visits;
 mod write;
 
 pub use array::{Array, Region};
 pub use element::Element;
 pub use error::ZarrError;
+pub use fetch::Begun;
 pub use group::{Group, Node, open, open_store};
 pub use icechunk::open_icechunk;
 pub use metadata::{ArrayMetadata, Attributes};

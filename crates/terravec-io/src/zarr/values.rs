@@ -19,6 +19,7 @@ impl Array {
         if let Element::Number(_) = element {
             return Ok(match self.read_samples(&line)? {
                 Samples::F64(v) => v,
+                #[allow(clippy::useless_conversion)] // of float64, which is not met here
                 other => with_samples!(&other, v => v.iter().map(|x| f64::from(*x)).collect()),
             });
         }
@@ -80,7 +81,7 @@ impl Array {
         };
         let mut bad = false;
         self.stream(
-            &cells,
+            self.fetch_first(&cells)?,
             |_, bytes| split(&bytes),
             |chunks| {
                 for (index, texts) in chunks {

@@ -5,9 +5,9 @@ use std::path::Path;
 use terravec_io::source::Location;
 use terravec_io::vector::Points;
 
-use super::{RasterDataset, open_zarr};
 use super::open::{OpenOptions, not_found, open_raster, split_spec};
 use super::product::{is_npy, is_raster};
+use super::{RasterDataset, open_zarr};
 use crate::catalog::{Descriptor, Form, Kind};
 use crate::error::{Error, Result};
 use crate::location::LocationDataset;

@@ -8,13 +8,13 @@ use terravec_io::icechunk::Icechunk;
 use terravec_io::source::Location;
 use terravec_io::zarr::{self, Array, Group, Node, ZarrError};
 
+use super::RasterDataset;
 use super::file::Files;
 use super::open::{OpenOptions, Opened, dataset};
 use super::tile::Tile;
 use super::zarr::{Axes, ZarrGrid, ZarrTile};
 use super::zarr_place::{self as place, Scope};
 use super::zarr_product::{self as product, Stored};
-use super::RasterDataset;
 use crate::catalog::{CodecSpec, Descriptor, Format, Variant};
 use crate::codec::Decoder;
 use crate::error::{Error, Result};
@@ -22,6 +22,8 @@ use crate::time::Interval;
 
 /// The array of vectors, by the name that stores give it; a store with one raster array needs no name.
 const VECTORS: &str = "embeddings";
+/// Groups of a remote store that are read at the same time.
+const AT_ONCE: usize = 32;
 /// Groups below the root that are looked into.
 const MAX_DEPTH: usize = 2;
 
@@ -48,7 +50,11 @@ type Asked<'a> = Option<(&'a Arc<Descriptor>, Option<&'a Variant>)>;
 ///
 /// # Errors
 /// If it is damaged, says too little of itself, or is no store of the product asked for.
-pub(super) fn open(root: &Location, asked: Asked<'_>, options: &OpenOptions) -> Result<Option<RasterDataset>> {
+pub(super) fn open(
+    root: &Location,
+    asked: Asked<'_>,
+    options: &OpenOptions,
+) -> Result<Option<RasterDataset>> {
     let icechunk = asked.is_some_and(|(p, _)| p.format == Format::Icechunk) && !is_there(root);
     if icechunk || Icechunk::is_at(root) || root.is_remote() && root.file_name().ends_with(".icechunk") {
         let at = options.at.clone().unwrap_or_default();
@@ -63,6 +69,15 @@ pub(super) fn open(root: &Location, asked: Asked<'_>, options: &OpenOptions) -> 
         Err(ZarrError::NotFound { .. }) if !must => Ok(None),
         Err(e) => Err(e.into()),
     }
+}
+
+/// What is known of one grid before there are tiles of it.
+struct Read {
+    path: String,
+    grid: ZarrGrid,
+    /// The year of each step.
+    years: Vec<Option<i32>>,
+    note: Option<String>,
 }
 
 /// A raster array found in a store.
@@ -82,7 +97,7 @@ pub(super) fn from_node(
         Node::Array(array) => (of_array(array, None).into_iter().collect(), None),
         Node::Group(group) => {
             let mut found = Vec::new();
-            collect(&group, &group, 0, &mut found)?;
+            collect(&group, 0, &mut found)?;
             (found, Some(group))
         }
     };
@@ -117,12 +132,17 @@ pub(super) fn from_node(
     product = short;
     Decoder::new(&product, depth, stored.dtype, stored.nodata).map_err(Error::codec(root.to_string()))?;
 
-    let one = |f: &Found| -> Result<(String, ZarrGrid, Vec<Option<i32>>, Option<String>)> {
+    let one = |f: &Found| -> Result<Read> {
         let scope = Scope { array: &f.array, group: f.group.as_ref(), root: top.as_ref() };
         let here = product::version(&product, root, scope, None)?;
         if here.is_some() && version.is_some() && here != version && top.is_some() {
             return Err(Error::open(
-                format!("{}: is of version {}, the store of {}", scope.array.place(), show(&here), show(&version)),
+                format!(
+                    "{}: is of version {}, the store of {}",
+                    scope.array.place(),
+                    show(&here),
+                    show(&version)
+                ),
                 "vectors of different versions are not comparable: open the groups one by one",
             ));
         }
@@ -134,12 +154,24 @@ pub(super) fn from_node(
         let names = band_names(f, depth)?;
         let nodata = product::nodata(scope);
         let grid = ZarrGrid { codes, axes, scales, grid, south_up, depth, names, nodata };
-        Ok((path_of(f).to_owned(), grid, years, note))
+        Ok(Read { path: path_of(f).to_owned(), grid, years, note })
     };
-    let read: Vec<Result<_>> = found.par_iter().map(one).collect();
+    // A round trip or two for each, and there may be 120: all wait at the same time, in threads of their own.
+    let read: Vec<Result<Read>> = if first.array.is_remote() {
+        let at_once = |part: &[Found]| -> Vec<Result<Read>> {
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = part.iter().map(|f| scope.spawn(|| one(f))).collect();
+                let lost = |panic| std::panic::resume_unwind(panic);
+                threads.into_iter().map(|t| t.join().unwrap_or_else(lost)).collect()
+            })
+        };
+        found.chunks(AT_ONCE).flat_map(at_once).collect()
+    } else {
+        found.par_iter().map(one).collect()
+    };
     let (mut grids, mut tiles) = (Grids::new(), Vec::new());
     for read in read {
-        let (path, grid, years, note) = read?;
+        let Read { path, grid, years, note } = read?;
         notes.extend(note);
         let grid = Arc::new(grid);
         tiles.extend(tiles_of(&path, &grid, &years, &product)?);
@@ -159,7 +191,10 @@ fn show(version: &Option<String>) -> &str {
 
 /// Whether a group says what its vectors are.
 fn says_something(group: &Group) -> bool {
-    group.attributes().keys().any(|k| ["geoemb:", "tessera:", "emb:", "terravec:"].iter().any(|p| k.starts_with(p)))
+    group
+        .attributes()
+        .keys()
+        .any(|k| ["geoemb:", "tessera:", "emb:", "terravec:"].iter().any(|p| k.starts_with(p)))
 }
 
 /// The group in which the one at `root` lies, if that says what the vectors are: the zones of a store are opened one by one, too.
@@ -183,7 +218,7 @@ fn of_array(array: Array, group: Option<Group>) -> Option<Found> {
 }
 
 /// Finds the raster array of `group`, or those of the groups in it.
-fn collect(root: &Group, group: &Group, depth: usize, found: &mut Vec<Found>) -> Result<()> {
+fn collect(group: &Group, depth: usize, found: &mut Vec<Found>) -> Result<()> {
     if let Some(array) = group.array(VECTORS)?
         && let Some(one) = of_array(array, Some(group.clone()))
     {
@@ -217,7 +252,7 @@ fn collect(root: &Group, group: &Group, depth: usize, found: &mut Vec<Found>) ->
     }
     if depth < MAX_DEPTH && !group.attributes().contains_key("multiscales") {
         for inner in groups {
-            collect(root, &inner, depth + 1, found)?;
+            collect(&inner, depth + 1, found)?;
         }
     }
     Ok(())
@@ -273,7 +308,10 @@ fn scales_of(product: &Descriptor, found: &Found, scope: Scope<'_>) -> Result<Op
     };
     let Some(array) = array else {
         return Err(Error::open(
-            format!("{}: there is no array `{name}` with the scales of its codes beside it", found.array.place()),
+            format!(
+                "{}: there is no array `{name}` with the scales of its codes beside it",
+                found.array.place()
+            ),
             "open the group that holds both; codes without scales have no values",
         ));
     };
@@ -303,15 +341,25 @@ fn complete(scope: Scope<'_>, years: Vec<Option<i32>>) -> (Vec<Option<i32>>, Opt
     let Some(listed) = listed else { return (years, None) };
     let listed: Vec<i64> = listed.iter().filter_map(serde_json::Value::as_i64).collect();
     let trusted = |y: &Option<i32>| y.is_none_or(|y| listed.contains(&i64::from(y)));
-    let lacking: Vec<String> = years.iter().filter(|y| !trusted(y)).flatten().map(ToString::to_string).collect();
+    let lacking: Vec<String> =
+        years.iter().filter(|y| !trusted(y)).flatten().map(ToString::to_string).collect();
     let note = (!lacking.is_empty()).then(|| {
-        format!("{}: not complete, left out: {}", scope.group.map_or(String::new(), Group::place), lacking.join(", "))
+        format!(
+            "{}: not complete, left out: {}",
+            scope.group.map_or(String::new(), Group::place),
+            lacking.join(", ")
+        )
     });
     // What is left out keeps its place, so that steps still count.
     (years.into_iter().map(|y| if trusted(&y) { y } else { Some(i32::MIN) }).collect(), note)
 }
 
-fn tiles_of(path: &str, grid: &Arc<ZarrGrid>, years: &[Option<i32>], product: &Descriptor) -> Result<Vec<Tile>> {
+fn tiles_of(
+    path: &str,
+    grid: &Arc<ZarrGrid>,
+    years: &[Option<i32>],
+    product: &Descriptor,
+) -> Result<Vec<Tile>> {
     let tile = ZarrTile { of: Arc::clone(grid), step: 0 };
     let lonlat = tile.grid().lonlat_bbox().map_err(Error::geo(path.to_owned()))?;
     let fixed = super::fixed_interval(product);

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use terravec_geo::{Grid, Window};
-use terravec_io::zarr::{Array, ZarrError};
+use terravec_io::zarr::{Array, Begun, ZarrError};
 use terravec_io::{Codes, DType, Samples, with_samples};
 
 use crate::error::Result;
@@ -99,15 +99,19 @@ impl ZarrTile {
         let rows = self.rows(window.row, window.height);
         let columns = window.col as u64..(window.col + window.width) as u64;
         let size = [span.end - span.start, window.height, window.width];
-        let read = |array: &Array, axes: &Axes, size: [usize; 3]| -> Result<Samples, ZarrError> {
-            let region = self.region(array, axes, &span, rows.clone(), columns.clone());
-            let samples = array.read_samples(&region)?;
+        let region =
+            |axes: &Axes, array: &Array| self.region(array, axes, &span, rows.clone(), columns.clone());
+        let arrange = |samples: Samples, axes: &Axes, size: [usize; 3]| {
             let samples = in_order(samples, axes, size);
-            Ok(if self.of.south_up { upside_down(&samples, size) } else { samples })
+            if self.of.south_up { upside_down(&samples, size) } else { samples }
         };
-        let codes = || read(&self.of.codes, &self.of.axes, size);
-        let scales = |(array, axes): &(Array, Axes)| read(array, axes, [1, size[1], size[2]]);
-        let (codes, scales) = self.both(codes, scales)?;
+        let (codes, scales) = self.both(
+            |array, axes| array.begin(&region(axes, array)),
+            |array, axes, begun| array.read_samples_begun(&region(axes, array), begun),
+        )?;
+        let codes = arrange(codes, &self.of.axes, size);
+        let scales = scales.zip(self.of.scales.as_ref());
+        let scales = scales.map(|(s, (_, axes))| arrange(s, axes, [1, size[1], size[2]]));
         Ok(finish(codes, scales, size, picked.as_deref()))
     }
 
@@ -117,29 +121,32 @@ impl ZarrTile {
         let size = [span.end - span.start, 1, at.len()];
         let points: Vec<(u64, u64)> =
             at.iter().map(|&(col, row)| (self.rows(row, 1).start, col as u64)).collect();
-        let read = |array: &Array, axes: &Axes| -> Result<Samples, ZarrError> {
-            let region = self.region(array, axes, &span, 0..0, 0..0);
-            array.read_points(&region, [axes.y, axes.x], &points)
-        };
-        let codes = || read(&self.of.codes, &self.of.axes);
-        let scales = |(array, axes): &(Array, Axes)| read(array, axes);
-        let (codes, scales) = self.both(codes, scales)?;
+        let region = |axes: &Axes, array: &Array| self.region(array, axes, &span, 0..0, 0..0);
+        let (codes, scales) = self.both(
+            |array, axes| array.begin_points(&region(axes, array), [axes.y, axes.x], &points),
+            |array, axes, begun| {
+                array.read_points_begun(&region(axes, array), [axes.y, axes.x], &points, begun)
+            },
+        )?;
         Ok(finish(codes, scales, size, picked.as_deref()))
     }
 
-    /// Codes and scales, at the same time.
+    /// Codes and scales: asked for at the same time, decoded one after the other, as decoding keeps all threads busy.
     fn both(
         &self,
-        codes: impl FnOnce() -> Result<Samples, ZarrError>,
-        scales: impl FnOnce(&(Array, Axes)) -> Result<Samples, ZarrError> + Send,
+        begin: impl Fn(&Array, &Axes) -> Result<Begun, ZarrError> + Sync,
+        read: impl Fn(&Array, &Axes, Begun) -> Result<Samples, ZarrError>,
     ) -> Result<(Samples, Option<Samples>)> {
-        let Some(of) = &self.of.scales else { return Ok((codes()?, None)) };
-        std::thread::scope(|scope| {
-            let beside = scope.spawn(move || scales(of));
-            let codes = codes()?;
-            let scales = beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            Ok((codes, Some(scales)))
-        })
+        let (codes, axes) = (&self.of.codes, &self.of.axes);
+        let Some((scales, scale_axes)) = &self.of.scales else {
+            return Ok((read(codes, axes, begin(codes, axes)?)?, None));
+        };
+        let (begun, beside) = std::thread::scope(|scope| {
+            let beside = scope.spawn(|| begin(scales, scale_axes));
+            let begun = begin(codes, axes);
+            (begun, beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        Ok((read(codes, axes, begun?)?, Some(read(scales, scale_axes, beside?)?)))
     }
 
     /// Rows of the array for rows counted from the north.
@@ -182,7 +189,7 @@ fn finish(codes: Samples, scales: Option<Samples>, size: [usize; 3], picked: Opt
     if let Some(scales) = scales {
         codes = codes.with_scales(match scales {
             Samples::F32(v) => v,
-            #[allow(clippy::cast_possible_truncation)]
+            #[allow(clippy::cast_possible_truncation, clippy::useless_conversion)]
             other => with_samples!(&other, v => v.iter().map(|s| f64::from(*s) as f32).collect()),
         });
     }
