@@ -177,8 +177,7 @@ impl Array {
         }
         let chunk = &self.unit().shape;
         let others: Vec<usize> = (0..region.len()).filter(|a| !axes.contains(a)).collect();
-        let sizes: Vec<usize> =
-            others.iter().map(|&a| (region[a].end - region[a].start) as usize).collect();
+        let sizes: Vec<usize> = others.iter().map(|&a| (region[a].end - region[a].start) as usize).collect();
         let mut shape = sizes.clone();
         shape.push(points.len());
         let mut out = self.blank(&shape)?;
@@ -212,7 +211,8 @@ impl Array {
             let parts: Vec<(usize, usize, usize)> = (0..others.len())
                 .map(|i| {
                     let origin = cell[i] * rest_chunk[i] as u64;
-                    let (from, to) = (rest[i].start.max(origin), rest[i].end.min(origin + rest_chunk[i] as u64));
+                    let (from, to) =
+                        (rest[i].start.max(origin), rest[i].end.min(origin + rest_chunk[i] as u64));
                     ((from - origin) as usize, (from - rest[i].start) as usize, (to - from) as usize)
                 })
                 .collect();

@@ -111,7 +111,9 @@ impl Element {
                 match (kind, n()? * 8) {
                     ('i', 64) => Self::I64,
                     ('u', 64) => Self::U64,
-                    (_, bits) => DType::from_name(&format!("{name}{bits}")).map(Self::Number).ok_or_else(bad)?,
+                    (_, bits) => {
+                        DType::from_name(&format!("{name}{bits}")).map(Self::Number).ok_or_else(bad)?
+                    }
                 }
             }
         };

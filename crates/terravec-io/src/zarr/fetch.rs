@@ -87,15 +87,17 @@ impl Array {
         let unit = &self.unit().shape;
         let outer = &self.metadata().pipeline.shape;
         let Some(sharding) = self.metadata().pipeline.sharding() else {
-            return Ok(members.iter().map(|&index| Job { index, piece: Piece::Object(key.clone()) }).collect());
+            return Ok(members
+                .iter()
+                .map(|&index| Job { index, piece: Piece::Object(key.clone()) })
+                .collect());
         };
         let Some(shard) = self.shard(&key, sharding, None)? else { return Ok(Vec::new()) };
         let mut jobs = Vec::with_capacity(members.len());
         for &index in members {
             // Where the chunk begins, in elements from the beginning of the shard.
-            let mut start: Vec<u64> = (0..at.len())
-                .map(|a| cells[index][a] * unit[a] as u64 - at[a] * outer[a] as u64)
-                .collect();
+            let mut start: Vec<u64> =
+                (0..at.len()).map(|a| cells[index][a] * unit[a] as u64 - at[a] * outer[a] as u64).collect();
             let (mut sharding, mut shard) = (sharding, Arc::clone(&shard));
             let range = loop {
                 let mut number = 0;
@@ -146,7 +148,8 @@ impl Array {
             let size = range.end - range.start;
             let bad = |reason| ZarrError::corrupt(self.store.place(key), reason);
             let index = sharding.index_range(size).map_err(bad)?;
-            let Some(bytes) = present(source.read(range.start + index.start..range.start + index.end))? else {
+            let Some(bytes) = present(source.read(range.start + index.start..range.start + index.end))?
+            else {
                 return Ok(None);
             };
             let entries = sharding.parse_index(&bytes, size).map_err(bad)?;
@@ -185,12 +188,17 @@ impl Array {
     fn fetch(&self, jobs: &[Job]) -> Result<Vec<Option<Bytes>>, ZarrError> {
         let limit = self.unit().size().map_or(MAX_CHUNK as u64, |n| 2 * n as u64 + SLACK);
         let too_long = |key: &str, size: u64| {
-            ZarrError::corrupt(self.store.place(key), format!("a chunk of {size} bytes is longer than it can be"))
+            ZarrError::corrupt(
+                self.store.place(key),
+                format!("a chunk of {size} bytes is longer than it can be"),
+            )
         };
         // Chunks of one shard come one after the other.
         let runs: Vec<&[Job]> = jobs
             .chunk_by(|a, b| match (&a.piece, &b.piece) {
-                (Piece::Part { shard: a, .. }, Piece::Part { shard: b, .. }) => Arc::ptr_eq(&a.source, &b.source),
+                (Piece::Part { shard: a, .. }, Piece::Part { shard: b, .. }) => {
+                    Arc::ptr_eq(&a.source, &b.source)
+                }
                 _ => false,
             })
             .collect();
@@ -212,7 +220,9 @@ impl Array {
                     }
                 }
             }
-            let Some(Piece::Part { shard, .. }) = run.first().map(|job| &job.piece) else { return Ok(Vec::new()) };
+            let Some(Piece::Part { shard, .. }) = run.first().map(|job| &job.piece) else {
+                return Ok(Vec::new());
+            };
             Ok(shard.source.read_ranges(&ranges)?.into_iter().map(Some).collect())
         };
         let parts = spread(&runs, self.is_remote(), read);

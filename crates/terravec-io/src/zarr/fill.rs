@@ -31,7 +31,9 @@ pub(super) fn bytes(value: &Value, element: &Element) -> Result<Vec<u8>, String>
         Element::Number(_) | Element::I64 | Element::U64 => integer(value, element).ok_or_else(bad)?,
         Element::Time { .. } if value.as_str() == Some("NaT") => i64::MIN.to_le_bytes().to_vec(),
         Element::Time { .. } => value.as_i64().ok_or_else(bad)?.to_le_bytes().to_vec(),
-        Element::Text => value.as_str().map(|s| s.as_bytes().to_vec()).or_else(|| zero(value)).ok_or_else(bad)?,
+        Element::Text => {
+            value.as_str().map(|s| s.as_bytes().to_vec()).or_else(|| zero(value)).ok_or_else(bad)?
+        }
         // Whatever text stands for nothing: only its absence matters here.
         Element::Bytes(n) => vec![0; *n],
         Element::Utf32(n) => vec![0; 4 * n],

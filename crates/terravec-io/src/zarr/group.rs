@@ -170,7 +170,12 @@ impl Group {
             Node::Group(Self { path: path.to_owned(), attributes, consolidated, ..self.clone() })
         };
         let array = |metadata| {
-            Node::Array(Array::new(Arc::clone(&self.store), Arc::clone(&self.shards), path.to_owned(), metadata))
+            Node::Array(Array::new(
+                Arc::clone(&self.store),
+                Arc::clone(&self.shards),
+                path.to_owned(),
+                metadata,
+            ))
         };
         match document {
             Document::V3(value) => {
@@ -178,12 +183,14 @@ impl Group {
                 let kind = value.get("node_type").and_then(Value::as_str);
                 match (format, kind) {
                     (Some(3), Some("array")) => Ok(array(ArrayMetadata::v3(&place, value)?)),
-                    (Some(3), Some("group")) => {
-                        Ok(group(value.get("attributes").and_then(Value::as_object).cloned().unwrap_or_default()))
-                    }
+                    (Some(3), Some("group")) => Ok(group(
+                        value.get("attributes").and_then(Value::as_object).cloned().unwrap_or_default(),
+                    )),
                     _ => Err(ZarrError::corrupt(
                         place,
-                        format!("zarr.json is of no array or group (zarr_format {format:?}, node_type {kind:?})"),
+                        format!(
+                            "zarr.json is of no array or group (zarr_format {format:?}, node_type {kind:?})"
+                        ),
                     )),
                 }
             }

@@ -51,7 +51,10 @@ impl ArrayMetadata {
     pub(super) fn key(&self, index: &[u64]) -> String {
         let parts = index.iter().map(u64::to_string);
         if self.keys.prefix {
-            return std::iter::once("c".to_owned()).chain(parts).collect::<Vec<_>>().join(&self.keys.separator);
+            return std::iter::once("c".to_owned())
+                .chain(parts)
+                .collect::<Vec<_>>()
+                .join(&self.keys.separator);
         }
         if index.is_empty() { "0".into() } else { parts.collect::<Vec<_>>().join(&self.keys.separator) }
     }
@@ -68,7 +71,8 @@ impl ArrayMetadata {
             return Err(unsupported(format!("chunk grid {grid}")));
         }
         let chunk = grid.get("configuration").and_then(|c| c.get("chunk_shape")).unwrap_or(&Value::Null);
-        let chunk = sizes(chunk, shape.len()).ok_or_else(|| corrupt(format!("chunk shape {chunk} of {shape:?}")))?;
+        let chunk =
+            sizes(chunk, shape.len()).ok_or_else(|| corrupt(format!("chunk shape {chunk} of {shape:?}")))?;
         if get("storage_transformers").as_array().is_some_and(|t| !t.is_empty()) {
             return Err(unsupported("a storage transformer".into()));
         }
@@ -138,11 +142,25 @@ impl ArrayMetadata {
         let elements = shape.iter().try_fold(1u64, |n, s| n.checked_mul(*s));
         let outer = pipeline.shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s));
         if bytes.is_none_or(|n| n > MAX_CHUNK) || outer.is_none() || elements.is_none() {
-            let what = format!("an array of {shape:?} {element} in chunks of {:?}, larger than 1 GiB each,", unit.shape);
+            let what = format!(
+                "an array of {shape:?} {element} in chunks of {:?}, larger than 1 GiB each,",
+                unit.shape
+            );
             return Err(ZarrError::unsupported(place, what));
         }
         let fill_value = fill_value.clone();
-        Ok(Self { shape, element, dimension_names, attributes, fill_value, format, codecs, fill, pipeline, keys })
+        Ok(Self {
+            shape,
+            element,
+            dimension_names,
+            attributes,
+            fill_value,
+            format,
+            codecs,
+            fill,
+            pipeline,
+            keys,
+        })
     }
 }
 
@@ -189,7 +207,8 @@ fn without_nan(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len());
     let (mut rest, mut inside, mut changed) = (bytes, false, false);
     while let Some((&b, after)) = rest.split_first() {
-        let word = ["NaN", "-Infinity", "Infinity"].iter().find(|w| !inside && rest.starts_with(w.as_bytes()));
+        let word =
+            ["NaN", "-Infinity", "Infinity"].iter().find(|w| !inside && rest.starts_with(w.as_bytes()));
         if let Some(word) = word {
             out.extend_from_slice(b"null");
             rest = &rest[word.len()..];

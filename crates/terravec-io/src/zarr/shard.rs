@@ -85,7 +85,8 @@ impl Sharding {
         } else {
             bytes
         };
-        let word = |w: &[u8; 8]| if self.big_endian { u64::from_be_bytes(*w) } else { u64::from_le_bytes(*w) };
+        let word =
+            |w: &[u8; 8]| if self.big_endian { u64::from_be_bytes(*w) } else { u64::from_le_bytes(*w) };
         let mut entries = Vec::with_capacity(bytes.len() / 16);
         for (i, pair) in bytes.as_chunks::<8>().0.as_chunks::<2>().0.iter().enumerate() {
             let (offset, length) = (word(&pair[0]), word(&pair[1]));
@@ -119,7 +120,8 @@ impl Sharding {
             return Err(format!("a shard of {total} bytes is too large to be read as a whole"));
         }
         let range = self.index_range(bytes.len() as u64)?;
-        let entries = self.parse_index(&bytes[range.start as usize..range.end as usize], bytes.len() as u64)?;
+        let entries =
+            self.parse_index(&bytes[range.start as usize..range.end as usize], bytes.len() as u64)?;
         let mut out = fill.repeat(total / fill.len().max(1));
         let strides = nd::strides(shape);
         let mut number = 0;

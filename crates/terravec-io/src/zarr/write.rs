@@ -89,7 +89,8 @@ impl StoreWriter {
         let size = spec.dtype.size();
         let endian = if size > 1 { json!({ "endian": "little" }) } else { json!({}) };
         let shuffle = if size > 1 { "shuffle" } else { "noshuffle" };
-        let blosc = json!({ "cname": "zstd", "clevel": LEVEL, "shuffle": shuffle, "typesize": size, "blocksize": 0 });
+        let blosc =
+            json!({ "cname": "zstd", "clevel": LEVEL, "shuffle": shuffle, "typesize": size, "blocksize": 0 });
         self.document(
             name,
             &spec,
@@ -115,7 +116,12 @@ impl StoreWriter {
     ///
     /// # Errors
     /// If it can't be written.
-    pub fn coordinate(&mut self, name: &'static str, values: &Samples, attributes: Map<String, Value>) -> io::Result<()> {
+    pub fn coordinate(
+        &mut self,
+        name: &'static str,
+        values: &Samples,
+        attributes: Map<String, Value>,
+    ) -> io::Result<()> {
         let spec = line(name, values.len(), values.dtype(), attributes);
         let endian = if spec.dtype.size() > 1 { json!({ "endian": "little" }) } else { json!({}) };
         let codecs = json!([{ "name": "bytes", "configuration": endian }]);
@@ -130,7 +136,9 @@ impl StoreWriter {
     pub fn texts(&mut self, name: &'static str, texts: &[String]) -> io::Result<()> {
         let spec = line(name, texts.len(), DType::U8, Map::new());
         self.document(name, &spec, "string", json!([{ "name": "vlen-utf8" }]), json!(""));
-        let word = |n: usize| u32::try_from(n).map(u32::to_le_bytes).map_err(|_| io::Error::other("a text is too long"));
+        let word = |n: usize| {
+            u32::try_from(n).map(u32::to_le_bytes).map_err(|_| io::Error::other("a text is too long"))
+        };
         let mut bytes = word(texts.len())?.to_vec();
         for text in texts {
             bytes.extend_from_slice(&word(text.len())?);
@@ -197,7 +205,15 @@ impl StoreWriter {
 
 fn line(name: &'static str, n: usize, dtype: DType, attributes: Map<String, Value>) -> ArraySpec {
     let one = vec![n.max(1)];
-    ArraySpec { shape: vec![n], chunk: one.clone(), shard: one, dtype, fill: 0.0, names: vec![name], attributes }
+    ArraySpec {
+        shape: vec![n],
+        chunk: one.clone(),
+        shard: one,
+        dtype,
+        fill: 0.0,
+        names: vec![name],
+        attributes,
+    }
 }
 
 impl ArrayWriter {
@@ -210,7 +226,11 @@ impl ArrayWriter {
     /// # Panics
     /// If `samples` does not have `sizes` elements of the array's type.
     pub fn write_shard(&self, index: &[usize], samples: &Samples, sizes: &[usize]) -> io::Result<()> {
-        assert_eq!((samples.len(), samples.dtype()), (sizes.iter().product(), self.spec.dtype), "shape or type");
+        assert_eq!(
+            (samples.len(), samples.dtype()),
+            (sizes.iter().product(), self.spec.dtype),
+            "shape or type"
+        );
         let bytes = bytes_of(samples);
         let chunk = &self.spec.chunk;
         let grid: Vec<usize> = self.spec.shard.iter().zip(chunk).map(|(s, c)| s / c).collect();
@@ -246,9 +266,8 @@ impl ArrayWriter {
     fn encode(&self, shard: &[u8], sizes: &[usize], at: &[usize]) -> io::Result<Option<Vec<u8>>> {
         let (chunk, item) = (&self.spec.chunk, self.fill.len());
         // Elements of the chunk that lie inside the array.
-        let inside: Vec<usize> = (0..at.len())
-            .map(|a| chunk[a].min(sizes[a].saturating_sub(at[a] * chunk[a])))
-            .collect();
+        let inside: Vec<usize> =
+            (0..at.len()).map(|a| chunk[a].min(sizes[a].saturating_sub(at[a] * chunk[a]))).collect();
         let (from, into) = (nd::strides(sizes), nd::strides(chunk));
         let mut out = self.fill.repeat(chunk.iter().product());
         let Some((&run, outer)) = inside.split_last() else { return Ok(None) };

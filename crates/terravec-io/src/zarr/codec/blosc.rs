@@ -76,7 +76,12 @@ pub(super) fn decode(bytes: &[u8], size: Option<usize>) -> Result<Vec<u8>, Strin
     Ok(out)
 }
 
-fn decode_block(frame: &Frame<'_>, mut stored: &[u8], out: &mut [u8], scratch: &mut Vec<u8>) -> Result<(), String> {
+fn decode_block(
+    frame: &Frame<'_>,
+    mut stored: &[u8],
+    out: &mut [u8],
+    scratch: &mut Vec<u8>,
+) -> Result<(), String> {
     let (item, size) = (frame.item, out.len());
     let split = frame.flags & NO_SPLIT == 0
         && item <= MAX_SPLIT
@@ -139,7 +144,9 @@ pub(in crate::zarr) fn encode(
     let shuffled: Vec<u8>;
     let input = if shuffle {
         // Byte j of all elements, then byte j + 1.
-        shuffled = (0..usize::from(item)).flat_map(|j| bytes[j..].iter().step_by(usize::from(item)).take(n).copied()).collect();
+        shuffled = (0..usize::from(item))
+            .flat_map(|j| bytes[j..].iter().step_by(usize::from(item)).take(n).copied())
+            .collect();
         &shuffled[..]
     } else {
         bytes

@@ -39,7 +39,9 @@ pub(super) enum ArrayStep {
 /// Array to bytes.
 #[derive(Debug, Clone)]
 pub(super) enum Core {
-    Bytes { big_endian: bool },
+    Bytes {
+        big_endian: bool,
+    },
     Sharded(Box<Sharding>),
     /// Lengths and texts.
     Text,

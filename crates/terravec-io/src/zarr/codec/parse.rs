@@ -29,7 +29,12 @@ fn named(value: &Value) -> Result<(&str, Option<&Value>), Fault> {
 }
 
 /// The chain in `codecs` of a Zarr v3 array for chunks of `shape`.
-pub(in crate::zarr) fn v3(codecs: &Value, shape: &[usize], element: &Element, depth: usize) -> Result<Pipeline, Fault> {
+pub(in crate::zarr) fn v3(
+    codecs: &Value,
+    shape: &[usize],
+    element: &Element,
+    depth: usize,
+) -> Result<Pipeline, Fault> {
     let list = codecs.as_array().ok_or_else(|| Corrupt("codecs is no list".into()))?;
     let (mut arrays, mut core, mut bytes) = (Vec::new(), None, Vec::new());
     // The shape at this point of the chain.
@@ -82,7 +87,12 @@ pub(in crate::zarr) fn v3(codecs: &Value, shape: &[usize], element: &Element, de
 }
 
 /// The chain of a Zarr v2 array for chunks of `shape`.
-pub(in crate::zarr) fn v2(meta: &Value, shape: &[usize], element: &Element, big_endian: bool) -> Result<Pipeline, Fault> {
+pub(in crate::zarr) fn v2(
+    meta: &Value,
+    shape: &[usize],
+    element: &Element,
+    big_endian: bool,
+) -> Result<Pipeline, Fault> {
     let (mut arrays, mut bytes) = (Vec::new(), Vec::new());
     if meta.get("order").and_then(Value::as_str) == Some("F") && shape.len() > 1 {
         arrays.push(ArrayStep::Transpose((0..shape.len()).rev().collect()));
@@ -135,7 +145,9 @@ fn item_size(stated: Option<&Value>, element: &Element) -> usize {
 fn delta(options: Option<&Value>) -> Result<ArrayStep, Fault> {
     let text = |key: &str| options.and_then(|o| o.get(key)).and_then(Value::as_str);
     match (text("dtype"), text("astype")) {
-        (Some(dtype), Some(astype)) if dtype != astype => Err(Unsupported("delta that changes the data type".into())),
+        (Some(dtype), Some(astype)) if dtype != astype => {
+            Err(Unsupported("delta that changes the data type".into()))
+        }
         _ => Ok(ArrayStep::Delta),
     }
 }
