@@ -8,13 +8,13 @@ use terravec_io::icechunk::Icechunk;
 use terravec_io::source::Location;
 use terravec_io::zarr::{self, Array, Group, Node, ZarrError};
 
+use super::RasterDataset;
 use super::file::Files;
 use super::open::{OpenOptions, Opened, dataset};
 use super::tile::Tile;
 use super::zarr::{Axes, ZarrGrid, ZarrTile};
 use super::zarr_place::{self as place, Scope};
 use super::zarr_product::{self as product, Stored};
-use super::RasterDataset;
 use crate::catalog::{CodecSpec, Descriptor, Format, Variant};
 use crate::codec::Decoder;
 use crate::error::{Error, Result};
@@ -48,7 +48,11 @@ type Asked<'a> = Option<(&'a Arc<Descriptor>, Option<&'a Variant>)>;
 ///
 /// # Errors
 /// If it is damaged, says too little of itself, or is no store of the product asked for.
-pub(super) fn open(root: &Location, asked: Asked<'_>, options: &OpenOptions) -> Result<Option<RasterDataset>> {
+pub(super) fn open(
+    root: &Location,
+    asked: Asked<'_>,
+    options: &OpenOptions,
+) -> Result<Option<RasterDataset>> {
     let icechunk = asked.is_some_and(|(p, _)| p.format == Format::Icechunk) && !is_there(root);
     if icechunk || Icechunk::is_at(root) || root.is_remote() && root.file_name().ends_with(".icechunk") {
         let at = options.at.clone().unwrap_or_default();
@@ -122,7 +126,12 @@ pub(super) fn from_node(
         let here = product::version(&product, root, scope, None)?;
         if here.is_some() && version.is_some() && here != version && top.is_some() {
             return Err(Error::open(
-                format!("{}: is of version {}, the store of {}", scope.array.place(), show(&here), show(&version)),
+                format!(
+                    "{}: is of version {}, the store of {}",
+                    scope.array.place(),
+                    show(&here),
+                    show(&version)
+                ),
                 "vectors of different versions are not comparable: open the groups one by one",
             ));
         }
@@ -159,7 +168,10 @@ fn show(version: &Option<String>) -> &str {
 
 /// Whether a group says what its vectors are.
 fn says_something(group: &Group) -> bool {
-    group.attributes().keys().any(|k| ["geoemb:", "tessera:", "emb:", "terravec:"].iter().any(|p| k.starts_with(p)))
+    group
+        .attributes()
+        .keys()
+        .any(|k| ["geoemb:", "tessera:", "emb:", "terravec:"].iter().any(|p| k.starts_with(p)))
 }
 
 /// The group in which the one at `root` lies, if that says what the vectors are: the zones of a store are opened one by one, too.
@@ -273,7 +285,10 @@ fn scales_of(product: &Descriptor, found: &Found, scope: Scope<'_>) -> Result<Op
     };
     let Some(array) = array else {
         return Err(Error::open(
-            format!("{}: there is no array `{name}` with the scales of its codes beside it", found.array.place()),
+            format!(
+                "{}: there is no array `{name}` with the scales of its codes beside it",
+                found.array.place()
+            ),
             "open the group that holds both; codes without scales have no values",
         ));
     };
@@ -303,15 +318,25 @@ fn complete(scope: Scope<'_>, years: Vec<Option<i32>>) -> (Vec<Option<i32>>, Opt
     let Some(listed) = listed else { return (years, None) };
     let listed: Vec<i64> = listed.iter().filter_map(serde_json::Value::as_i64).collect();
     let trusted = |y: &Option<i32>| y.is_none_or(|y| listed.contains(&i64::from(y)));
-    let lacking: Vec<String> = years.iter().filter(|y| !trusted(y)).flatten().map(ToString::to_string).collect();
+    let lacking: Vec<String> =
+        years.iter().filter(|y| !trusted(y)).flatten().map(ToString::to_string).collect();
     let note = (!lacking.is_empty()).then(|| {
-        format!("{}: not complete, left out: {}", scope.group.map_or(String::new(), Group::place), lacking.join(", "))
+        format!(
+            "{}: not complete, left out: {}",
+            scope.group.map_or(String::new(), Group::place),
+            lacking.join(", ")
+        )
     });
     // What is left out keeps its place, so that steps still count.
     (years.into_iter().map(|y| if trusted(&y) { y } else { Some(i32::MIN) }).collect(), note)
 }
 
-fn tiles_of(path: &str, grid: &Arc<ZarrGrid>, years: &[Option<i32>], product: &Descriptor) -> Result<Vec<Tile>> {
+fn tiles_of(
+    path: &str,
+    grid: &Arc<ZarrGrid>,
+    years: &[Option<i32>],
+    product: &Descriptor,
+) -> Result<Vec<Tile>> {
     let tile = ZarrTile { of: Arc::clone(grid), step: 0 };
     let lonlat = tile.grid().lonlat_bbox().map_err(Error::geo(path.to_owned()))?;
     let fixed = super::fixed_interval(product);

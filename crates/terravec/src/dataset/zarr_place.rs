@@ -110,7 +110,9 @@ pub(super) fn crs(scope: Scope<'_>, product: Option<&Descriptor>) -> Result<Crs>
         }
         let Some(variable) = scope.beside(name)? else { continue };
         let said = &variable.metadata().attributes;
-        if let Some(crs) = ["crs_wkt", "spatial_ref", "epsg_code"].iter().find_map(|k| stated_crs(said.get(*k)?)) {
+        if let Some(crs) =
+            ["crs_wkt", "spatial_ref", "epsg_code"].iter().find_map(|k| stated_crs(said.get(*k)?))
+        {
             return understood(crs);
         }
     }
@@ -159,7 +161,8 @@ pub(super) fn grid(scope: Scope<'_>, axes: &Axes, product: Option<&Descriptor>) 
     let place = scope.array.place();
     let crs = crs(scope, product)?;
     let shape = &scope.array.metadata().shape;
-    let size = |n: u64| usize::try_from(n).map_err(|_| Error::open(format!("{place}: too large"), "read a part"));
+    let size =
+        |n: u64| usize::try_from(n).map_err(|_| Error::open(format!("{place}: too large"), "read a part"));
     let (height, mut width) = (size(shape[axes.y])?, size(shape[axes.x])?);
     let [a, b, mut c, d, mut e, mut f] = match stated_transform(scope) {
         Some(transform) => transform,
@@ -224,7 +227,8 @@ fn coordinates(scope: Scope<'_>, axes: &Axes) -> Result<Option<[f64; 6]>> {
         let values = array.numbers()?;
         let [first, .., last] = values[..] else { return Ok(None) };
         let step = (last - first) / (values.len() - 1) as f64;
-        let even = values.iter().enumerate().all(|(i, v)| (first + i as f64 * step - v).abs() <= 1e-3 * step.abs());
+        let even =
+            values.iter().enumerate().all(|(i, v)| (first + i as f64 * step - v).abs() <= 1e-3 * step.abs());
         if values.len() as u64 != scope.array.metadata().shape[axis] || !even || step == 0.0 {
             return Err(Error::open(
                 format!("{}: its {} coordinates are no regular grid", array.place(), values.len()),

@@ -164,9 +164,10 @@ fn named(
     let fits = |d: &Descriptor| {
         let codec = match (stated, &d.codec) {
             (Some(CodecSpec::PerPixelScale { .. }), CodecSpec::PerPixelScale { .. }) => true,
-            (Some(CodecSpec::SignedSquare { scale: a, power: p, .. }), CodecSpec::SignedSquare { scale: b, power: q, .. }) => {
-                (a - b).abs() < 1e-9 && (p - q).abs() < 1e-9
-            }
+            (
+                Some(CodecSpec::SignedSquare { scale: a, power: p, .. }),
+                CodecSpec::SignedSquare { scale: b, power: q, .. },
+            ) => (a - b).abs() < 1e-9 && (p - q).abs() < 1e-9,
             // What a store says of AlphaEarth may be wrong: the convention's own example is.
             (Some(CodecSpec::Linear { .. }), CodecSpec::SignedSquare { .. }) | (None, _) => true,
             (Some(a), b) => std::mem::discriminant(a) == std::mem::discriminant(b),
@@ -183,7 +184,8 @@ fn named(
         .filter(|d| fits(d))
         .filter(|d| {
             let family = family(d);
-            prefixes.contains(&family.as_str()) || family.len() > 4 && said.iter().any(|s| s.contains(&family))
+            prefixes.contains(&family.as_str())
+                || family.len() > 4 && said.iter().any(|s| s.contains(&family))
         })
         .collect();
     found.sort_by_key(|d| match d.format {
@@ -196,7 +198,9 @@ fn named(
     }
     // A code that stands for nothing, in vectors of one length: told apart from all others.
     let marked = |d: &&Descriptor| match d.codec {
-        CodecSpec::SignedSquare { nodata, .. } => stored.nodata == Some(nodata as f64) && d.dimension.is_some(),
+        CodecSpec::SignedSquare { nodata, .. } => {
+            stored.nodata == Some(nodata as f64) && d.dimension.is_some()
+        }
         _ => false,
     };
     let d = catalog.iter().filter(zarr).filter(|d| fits(d)).find(marked)?;
@@ -233,7 +237,10 @@ pub(super) fn version(
     match (asked, stated) {
         (Some(asked), Some(stated)) if asked.id != stated.id => Err(Error::open(
             format!("{root}: {}@{} was asked for, but the store is {}", product.id, asked.id, stated.id),
-            format!("vectors of different versions are not comparable; open it as {}@{}=…", product.id, stated.id),
+            format!(
+                "vectors of different versions are not comparable; open it as {}@{}=…",
+                product.id, stated.id
+            ),
         )),
         (asked, stated) => {
             let only = || product.variants.first().filter(|_| product.variants.len() == 1);
@@ -258,11 +265,14 @@ pub(super) fn cut_short(
     let place = scope.array.place();
     let Some(depths) = scope.anywhere("geoemb:depths").and_then(Value::as_array) else {
         return Err(Error::open(
-            format!("{place}: --depth {depth}: the numbers of these vectors are in no order, so they can't be cut short"),
+            format!(
+                "{place}: --depth {depth}: the numbers of these vectors are in no order, so they can't be cut short"
+            ),
             "leave --depth out; stores whose vectors can be cut short say so in geoemb:depths",
         ));
     };
-    let entry = |d: &Value| Some((d.get("dimensions")?.as_u64()? as usize, d.get("array")?.as_str()?.to_owned()));
+    let entry =
+        |d: &Value| Some((d.get("dimensions")?.as_u64()? as usize, d.get("array")?.as_str()?.to_owned()));
     let known: Vec<(usize, String)> = depths.iter().filter_map(entry).collect();
     if depth == 0 || depth > full {
         return Err(Error::open(
