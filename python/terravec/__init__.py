@@ -8,6 +8,7 @@
 Coordinates are (longitude, latitude) in degrees, arrays (band, y, x), rows north first.
 """
 
+from . import cache
 from ._catalog import Product, Products, product, products
 from ._dataset import Dataset, open
 from ._errors import (
@@ -21,7 +22,7 @@ from ._errors import (
     TerravecError,
     TerravecWarning,
 )
-from ._join import download, join
+from ._join import download, join, mirror, mirror_verify
 from ._look import Basis, Changes, Clusters, change, cluster, pca, trajectories
 from ._model import Model, classify, regress
 from ._native import __version__
@@ -51,11 +52,14 @@ __all__ = [
     "TerravecError",
     "TerravecWarning",
     "__version__",
+    "cache",
     "change",
     "classify",
     "cluster",
     "download",
     "join",
+    "mirror",
+    "mirror_verify",
     "open",
     "pca",
     "product",

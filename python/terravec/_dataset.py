@@ -176,6 +176,42 @@ class Dataset:
         given = _inputs.points(points)
         return told(self._engine.sample(given, _inputs.years(year), month, codes, nearest, within, rows))
 
+    def estimate(
+        self,
+        *,
+        points: Any = None,
+        bbox: Box = None,
+        region: Any = None,
+        year: Years = None,
+        bandwidth: str | None = None,
+        **target: Any,
+    ) -> dict[str, Any]:
+        """What `sample` (with points) or `extract` would cost, before anything but headers is read.
+
+        Parameters
+        ----------
+        points, bbox, region, year
+            As in `sample` and `extract`.
+        bandwidth : str, optional
+            The line to the host, `"100Mbit/s"`, for the time it takes.
+        **target
+            Of rasters: `crs`, `resolution`, `resampling`, `bands`, `codes`, as in `extract`.
+
+        Returns
+        -------
+        dict
+            `files`, `requests`, `bytes`, `answer_bytes`, `memory`, `basis`, `seconds`, `usd`.
+        """
+        years = _inputs.years(year)
+        if points is not None:
+            told = self._engine.estimate_sample(_inputs.points(points), years, bandwidth)
+        elif self._engine.form == "table":
+            regions = None if region is None else _inputs.regions(region)
+            told = self._engine.estimate_rows(_inputs.bbox(bbox), regions, years, bandwidth)
+        else:
+            told = self._plan(bbox=bbox, region=region, year=year, **target).estimate(bandwidth)
+        return json.loads(told)
+
     def _sample(self, points: Any, **options: Any) -> Table:
         """`sample` of a part of all points, of which it is not worth a warning that it has no vector."""
         with warnings.catch_warnings():

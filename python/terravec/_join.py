@@ -105,3 +105,66 @@ def download(
     cache = None if cache_dir is None else os.fspath(cache_dir)
     with progress_bar(progress, "downloading") as tell:
         return json.loads(_native.download(spec, paths(catalog), cache, dry_run, force, tell))
+
+
+def mirror(
+    spec: PathLike,
+    folder: PathLike,
+    *,
+    bbox: Box = None,
+    region: Any = None,
+    year: Years = None,
+    dry_run: bool = False,
+    force: bool = False,
+    max_bytes: str | int | None = None,
+    catalog: PathLike | Iterable[PathLike] | None = None,
+    cache_dir: PathLike | None = None,
+    progress: Progress = False,
+) -> dict[str, Any]:
+    """Copy the files of a region and years into a folder, which is then a root for `open`.
+
+    Files are checked, and get their names only when they are whole. Interrupted or killed, it goes on where it was.
+
+    Parameters
+    ----------
+    spec : str or path
+        As in `open`.
+    folder : path
+        Where the copy goes.
+    bbox, region, year : optional
+        Files that touch this box, or the box around these polygons, of these years; by default all.
+    dry_run : bool
+        Only tell what would be fetched.
+    force : bool
+        Replace files that no mirror put there.
+    max_bytes : str or int, optional
+        Fail, before anything is fetched, if it would be more.
+
+    Returns
+    -------
+    dict
+        `files` and what was done (`report`); of a dry run the plan, with `files`, `bytes` and `missing_bytes`.
+    """
+    cache = None if cache_dir is None else os.fspath(cache_dir)
+    with progress_bar(progress, "downloading") as tell:
+        return json.loads(
+            _native.mirror(
+                os.fspath(spec),
+                paths(catalog),
+                cache,
+                os.fspath(folder),
+                _inputs.bbox(bbox),
+                None if region is None else _inputs.regions(region),
+                _inputs.years(year),
+                dry_run,
+                force,
+                None if max_bytes is None else str(max_bytes),
+                tell,
+            )
+        )
+
+
+def mirror_verify(folder: PathLike, *, progress: Progress = False) -> dict[str, Any]:
+    """Compare every file of a mirror with its checksum: `good`, `damaged` (taken away) and `missing` ones."""
+    with progress_bar(progress, "checking") as tell:
+        return json.loads(_native.mirror_verify(os.fspath(folder), tell))

@@ -13,8 +13,11 @@ from fixtures import write_points_csv
 
 @pytest.fixture(scope="module")
 def indexed(seam, tmp_path_factory):
+    return make_indexed(seam, tmp_path_factory.mktemp("indexed"))
+
+
+def make_indexed(seam, root):
     """The two-zone tree with `aef_index.parquet` beside it, as the publisher lays it out."""
-    root = tmp_path_factory.mktemp("indexed")
     rows = []
     for path in sorted(seam.root.rglob("*.tiff")):
         relative = path.relative_to(seam.root)

@@ -28,7 +28,7 @@ pub(crate) struct Cli {
     /// A descriptor file, or a folder of them, to know besides the built-in products (repeatable).
     #[arg(long, global = true, value_name = "FILE|DIR")]
     pub(crate) catalog: Vec<PathBuf>,
-    /// Where indexes are kept [default: $TERRAVEC_CACHE_DIR, else the user's cache folder].
+    /// Where indexes, and what comes over the network, are kept [default: $TERRAVEC_CACHE_DIR, else the user's cache folder].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
     /// Only the first N numbers of each vector, of stores whose vectors may be cut short (Matryoshka).
@@ -37,6 +37,15 @@ pub(crate) struct Cli {
     /// State of an Icechunk repository: branch=NAME, tag=NAME or snapshot=ID [default: branch=main].
     #[arg(long, global = true, value_name = "STATE", value_parser = state)]
     pub(crate) at: Option<At>,
+    /// The most the cache holds of what comes over the network, such as 20GB [default: $TERRAVEC_CACHE_SIZE, else 10GB].
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub(crate) cache_size: Option<String>,
+    /// Keep nothing of what comes over the network, and ask for all of it [default: $TERRAVEC_NO_CACHE].
+    #[arg(long, global = true)]
+    pub(crate) no_cache: bool,
+    /// Ask no host: use what the cache has, or fail [default: $TERRAVEC_OFFLINE].
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
     /// Print machine-readable JSON on standard output.
     #[arg(long, global = true)]
     json: bool,
@@ -60,10 +69,19 @@ fn state(text: &str) -> Result<At, String> {
     }
 }
 
-/// The arguments, with `--bbox W S E N` made one word: `--bbox W,S,E,N`.
+/// The arguments, with `--bbox W S E N` made one word, `--bbox W,S,E,N`, and `estimate VERB …` as `VERB … --dry-run`.
 pub(crate) fn joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut out: Vec<OsString> = Vec::new();
-    let mut rest = arguments.peekable();
+    let mut arguments: Vec<OsString> = arguments.collect();
+    if arguments.get(1).is_some_and(|a| a == "estimate")
+        && arguments
+            .get(2)
+            .is_some_and(|a| ["sample", "extract", "convert", "download"].iter().any(|v| a == v))
+    {
+        arguments.remove(1);
+        arguments.push("--dry-run".into());
+    }
+    let mut rest = arguments.into_iter().peekable();
     while let Some(argument) = rest.next() {
         let is_bbox = ["--bbox", "--mean-of", "--bbox-mean"].iter().any(|b| argument == *b);
         out.push(argument);
@@ -116,8 +134,13 @@ pub(crate) enum Verb {
     /// The same for numbers.
     #[command(subcommand)]
     Regress(Regress),
-    /// The weights of a location encoder, from where the catalog says, into the cache.
+    /// A local copy of the files of a region and years, checked, going on where it was interrupted; or the weights of a location
+    /// encoder, into the cache.
     Download(Download),
+    /// What is kept of what came over the network: look, clear, check.
+    Cache(CacheArgs),
+    /// What `sample`, `extract`, `convert` or `download` would cost: requests, bytes, memory, time, money. The same as VERB … --dry-run.
+    Estimate(EstimateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -151,9 +174,18 @@ pub(crate) struct Coverage {
     /// Only tiles that touch this box: west,south,east,north in degrees.
     #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
     pub(crate) bbox: Option<String>,
+    /// Only tiles that touch the box around these polygons.
+    #[arg(long, value_name = "FILE", conflicts_with = "bbox")]
+    pub(crate) region: Option<PathBuf>,
     /// Only these years: 2024, 2018..2024 or 2018,2020.
     #[arg(long)]
     pub(crate) year: Option<String>,
+    /// Footprints as GeoJSON (.geojson), or a map (.png).
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace an output that exists.
+    #[arg(long, alias = "overwrite")]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -199,6 +231,8 @@ pub(crate) struct Sample {
     /// The stored codes instead of decoded vectors.
     #[arg(long)]
     pub(crate) codes: bool,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// Output: .parquet, .arrow, .csv or .geojson [default: print].
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -299,8 +333,10 @@ pub(crate) struct Extract {
     pub(crate) reduce: Option<Reduce>,
     /// Output: .tif (COG), .zarr, .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel; of tables, a
     /// table of their rows.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
 }
 
 #[derive(Debug, Args)]
@@ -308,7 +344,10 @@ pub(crate) struct Convert {
     #[command(flatten)]
     pub(crate) dataset: Dataset,
     /// Output: .tif (COG), .zarr, .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel.
-    pub(crate) output: PathBuf,
+    #[arg(required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// Keep the stored codes instead of decoding them to float32 vectors.
     #[arg(long)]
     pub(crate) codes: bool,
@@ -322,13 +361,72 @@ pub(crate) struct Convert {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct EstimateArgs {
+    /// The verb and its options: `terravec estimate extract DATASET --bbox …`.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "VERB …")]
+    pub(crate) rest: Vec<String>,
+}
+
+/// How much may be read, and what it would cost.
+#[derive(Debug, Args)]
+pub(crate) struct Bound {
+    /// Say what it would cost (requests, bytes, memory, time, money), and read nothing but headers.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Fail, before anything but headers is read, if more than this would be: 500MB, 20GB.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_bytes: Option<String>,
+    /// With --dry-run: the line to the host, for the time it takes [default: 100Mbit/s].
+    #[arg(long, value_name = "RATE", requires = "dry_run")]
+    pub(crate) bandwidth: Option<String>,
+    /// With --dry-run: what whoever pays for the transfer is charged per GB, US dollars [default: 0.09].
+    #[arg(long, value_name = "USD", requires = "dry_run")]
+    pub(crate) price: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheArgs {
+    #[arg(value_enum)]
+    pub(crate) what: CacheVerb,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CacheVerb {
+    /// How much is kept, and where.
+    Info,
+    /// Take all of it away (indexes and weights stay).
+    Clear,
+    /// Check every entry; what was changed or damaged is taken away.
+    Verify,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Download {
-    #[command(flatten)]
-    pub(crate) dataset: Dataset,
+    /// ID=ROOT, or a folder or URL: its files into -o. ID alone, of a location encoder: its weights into the cache. With
+    /// --verify: the folder of a mirror.
+    pub(crate) dataset: String,
+    /// The folder of the mirror, which is then a root for every verb.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Only files that touch this box: west,south,east,north in degrees.
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true, requires = "output")]
+    pub(crate) bbox: Option<String>,
+    /// Only files that touch the box around these polygons.
+    #[arg(long, value_name = "FILE", conflicts_with = "bbox", requires = "output")]
+    pub(crate) region: Option<PathBuf>,
+    /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
+    #[arg(long, requires = "output")]
+    pub(crate) year: Option<String>,
+    /// Read every file of the mirror DATASET and compare it with its checksum; damaged files are taken away.
+    #[arg(long, conflicts_with_all = ["output", "dry_run"])]
+    pub(crate) verify: bool,
     /// Say what would come from where, how large it is and under which licence, and fetch nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Fetch again what is there already.
+    /// Fetch nothing if more than this would come: 500MB, 20GB.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_bytes: Option<String>,
+    /// Fetch weights again that are there already; replace files that no mirror put there.
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -347,6 +445,8 @@ mod tests {
         assert_eq!(joined("extract x --bbox -1,50,2,51 -o y"), "extract x --bbox -1,50,2,51 -o y");
         assert_eq!(joined("extract x --bbox -o y"), "extract x --bbox -o y");
         assert_eq!(joined("--bbox 1, 2, 3, 4 5"), "--bbox 1,2,3,4 5");
+        assert_eq!(joined("terravec estimate sample x"), "terravec sample x --dry-run");
+        assert_eq!(joined("terravec estimate"), "terravec estimate");
     }
 
     #[test]

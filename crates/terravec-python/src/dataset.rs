@@ -67,6 +67,7 @@ impl Dataset {
         cache_dir: Option<PathBuf>,
         block_cache: usize,
     ) -> PyResult<Self> {
+        crate::remote::cache_for(py, cache_dir.as_ref())?;
         let mut options = OpenOptions::new(catalog(py, &paths)?);
         options.cache_dir = cache_dir;
         options.block_cache = block_cache;
@@ -191,6 +192,41 @@ impl Dataset {
             let names = sampled.band_names.clone();
             let notes = tally.warning().into_iter().chain(nothing).collect();
             Ok(Table::new(table::sampled(sampled)?, names, notes))
+        })
+    }
+
+    /// What sampling would cost, as JSON.
+    fn estimate_sample(
+        &self,
+        py: Python<'_>,
+        points: &Points,
+        year: Option<String>,
+        bandwidth: Option<String>,
+    ) -> PyResult<String> {
+        let (own, points) = (Arc::clone(&self.0), points.0.clone());
+        let request = sample_request(py, year, false, None, None, (None, Vec::new(), false))?;
+        work::run(py, None, move |_| {
+            crate::remote::told(&terravec::estimate::sample(&own, &points, &request)?, bandwidth.as_deref())
+        })
+    }
+
+    /// What reading rows of a table would cost, as JSON.
+    fn estimate_rows(
+        &self,
+        py: Python<'_>,
+        bbox: Option<String>,
+        regions: Option<&Regions>,
+        year: Option<String>,
+        bandwidth: Option<String>,
+    ) -> PyResult<String> {
+        let own = Arc::clone(&self.0);
+        let mut query = patch_query(py, year, false, (None, Vec::new(), false))?;
+        query.area = area(py, bbox, regions, true, false)?;
+        work::run(py, None, move |_| match &*own {
+            terravec::Dataset::Patch(d) => {
+                crate::remote::told(&terravec::estimate::rows(d, &query)?, bandwidth.as_deref())
+            }
+            _ => Err(terravec::Error::Query { what: "no table".into(), help: "estimate a window".into() }),
         })
     }
 

@@ -16,6 +16,7 @@ mod join;
 mod model;
 mod places;
 mod plan;
+mod remote;
 mod request;
 mod stream;
 mod table;
@@ -49,6 +50,8 @@ mod _native {
     };
     #[pymodule_export]
     use super::plan::Plan;
+    #[pymodule_export]
+    use super::remote::{cache, cache_use, mirror, mirror_verify};
     #[pymodule_export]
     use super::table::Table;
     use super::*;

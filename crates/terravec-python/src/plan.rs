@@ -38,6 +38,14 @@ impl Plan {
         (g.crs.to_string(), json, [a.a, a.b, a.c, a.d, a.e, a.f], g.width, g.height)
     }
 
+    /// What reading all of it would cost, as JSON.
+    fn estimate(&self, py: Python<'_>, bandwidth: Option<String>) -> PyResult<String> {
+        let own = Arc::clone(&self.0);
+        work::run(py, None, move |_| {
+            crate::remote::told(&terravec::estimate::extract(&own)?, bandwidth.as_deref())
+        })
+    }
+
     #[getter]
     fn years(&self) -> Vec<Option<i32>> {
         self.0.periods.clone()

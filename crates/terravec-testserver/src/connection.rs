@@ -67,6 +67,7 @@ async fn respond(stream: &mut TcpStream, shared: &Shared, request: &Request) -> 
         return Ok(After::Keep);
     }
     shared.requests.fetch_add(1, Ordering::Relaxed);
+    shared.see(request);
     sleep(shared.options.latency).await;
     let fault = lock(&shared.faults).next(request);
     match &fault {
@@ -78,7 +79,13 @@ async fn respond(stream: &mut TcpStream, shared: &Shared, request: &Request) -> 
         Some(Fault::Silence(time)) => sleep(*time).await,
         _ => {}
     }
-    let Some(object) = Object::open(&shared.root, &request.path) else {
+    if let Some(short) = crate::store::answer(&shared.root, &shared.options.store, request) {
+        shared.bytes.fetch_add(short.body.len() as u64, Ordering::Relaxed);
+        answer(stream, short.status, &short.headers, short.body.as_bytes(), with_body).await?;
+        return Ok(After::Keep);
+    }
+    let path = request.path.strip_prefix("/cdn").unwrap_or(&request.path);
+    let Some(object) = Object::open(&shared.root, path) else {
         answer(stream, 404, &[], b"<html><head><title>Not Found</title></head></html>\n", with_body).await?;
         return Ok(After::Keep);
     };
@@ -102,6 +109,9 @@ async fn send(
     if !shared.options.no_validators {
         headers.push(format!("ETag: {}", object.etag));
         headers.push(format!("Last-Modified: {}", object.modified));
+    }
+    if shared.options.md5 {
+        headers.push(format!("x-goog-hash: md5={}", object.md5()?));
     }
     let unchanged = request.header("if-range").is_none_or(|v| v == object.etag || v == object.modified);
     let ranges_ignored = matches!(fault, Some(Fault::IgnoreRange | Fault::Chunked)) || !unchanged;
@@ -148,6 +158,11 @@ async fn send(
         Some(Fault::Truncate(offset)) => {
             copy(stream, shared, &mut object, body.start..at(*offset)).await?;
             Ok(After::Close)
+        }
+        Some(Fault::Corrupt) => {
+            copy(stream, shared, &mut object, body.start..at(length / 2)).await?;
+            stream.write_all(&vec![0xAA; (body.end - at(length / 2)) as usize]).await?;
+            Ok(After::Keep)
         }
         Some(Fault::WrongLength(_)) => {
             copy(stream, shared, &mut object, body).await?;

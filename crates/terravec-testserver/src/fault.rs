@@ -23,6 +23,8 @@ pub enum Fault {
     Truncate(u64),
     /// Announce this many bytes more (or fewer) than are sent.
     WrongLength(i64),
+    /// Send other bytes than the file's in the second half of the body, and nothing that tells so.
+    Corrupt,
     /// Send a part that begins this many bytes later than asked, and say so in `Content-Range`.
     WrongRange(u64),
     /// Send 206 without a `Content-Range`.
@@ -71,7 +73,7 @@ impl Fault {
 
     /// Reads a fault as written in a query: `status:503`, `retry-after:SECONDS`, `redirect:PATH`, `reset:AT`,
     /// `truncate:AT`, `length:DELTA`, `range:DELTA`, `no-content-range`, `ignore-range`, `chunked`, `etag`,
-    /// `stall:MS` (after 100 bytes), `silence:MS`, `hangup`.
+    /// `stall:MS` (after 100 bytes), `silence:MS`, `hangup`, `corrupt`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (name, value) = text.split_once(':').unwrap_or((text, ""));
@@ -91,6 +93,7 @@ impl Fault {
             "stall" => Self::Stall { after: 100, time: Duration::from_millis(number()?) },
             "silence" => Self::Silence(Duration::from_millis(number()?)),
             "hangup" => Self::Hangup,
+            "corrupt" => Self::Corrupt,
             _ => return None,
         })
     }

@@ -18,6 +18,7 @@ mod connection;
 mod fault;
 mod object;
 mod request;
+mod store;
 
 use std::io;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
 pub use fault::{Fault, Rule};
+pub use store::StoreOptions;
 
 /// How the server behaves when it behaves.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +43,21 @@ pub struct Options {
     pub bandwidth: Option<u64>,
     /// Send neither `ETag` nor `Last-Modified`.
     pub no_validators: bool,
+    /// Publish the MD5 of each file, as Google's store does.
+    pub md5: bool,
+    /// How it answers as a store of objects.
+    pub store: StoreOptions,
+}
+
+/// A request that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Path and query.
+    pub target: String,
+    /// The header of this name.
+    pub authorization: Option<String>,
+    /// Names of all headers, in lower case.
+    pub headers: Vec<String>,
 }
 
 /// What was served since the start or the last reset.
@@ -71,6 +88,7 @@ struct Shared {
     bytes: AtomicU64,
     connections: AtomicU64,
     faults: Mutex<fault::Plan>,
+    seen: Mutex<Vec<Seen>>,
     /// When the line is free for the next piece, where the bandwidth is bounded.
     line_free: Mutex<Instant>,
 }
@@ -96,6 +114,7 @@ impl Server {
             bytes: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             faults: Mutex::default(),
+            seen: Mutex::default(),
             line_free: Mutex::new(Instant::now()),
         });
         runtime.spawn(accept(listener, Arc::clone(&shared)));
@@ -119,6 +138,11 @@ impl Server {
         self.shared.take_stats()
     }
 
+    /// The requests that came in since the last call, the oldest first, at most 10 000.
+    pub fn take_seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut lock(&self.shared.seen))
+    }
+
     /// Replaces all rules; those already used up count anew.
     pub fn set_faults(&self, rules: impl IntoIterator<Item = Rule>) {
         lock(&self.shared.faults).set(rules.into_iter().collect());
@@ -135,6 +159,17 @@ impl Drop for Server {
 }
 
 impl Shared {
+    fn see(&self, request: &request::Request) {
+        let mut seen = lock(&self.seen);
+        if seen.len() < 10_000 {
+            seen.push(Seen {
+                target: request.target.clone(),
+                authorization: request.header("authorization").map(str::to_owned),
+                headers: request.names(),
+            });
+        }
+    }
+
     fn stats(&self) -> Stats {
         Stats {
             requests: self.requests.load(Ordering::Relaxed),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use terravec_testserver::{Options, Server};
+use terravec_testserver::{Fault, Options, Rule, Server, StoreOptions};
 
 /// Serve byte ranges of the files below ROOT, with latency, bandwidth and faults (?fault=status:503&times=2).
 /// GET /__stats tells requests and bytes since the last time it was asked.
@@ -22,6 +22,27 @@ struct Args {
     /// Bytes per second, all connections together.
     #[arg(long)]
     bandwidth: Option<u64>,
+    /// A fault for every request, written as in a query: status:503, stall:1000, hangup, …
+    #[arg(long)]
+    fault: Option<String>,
+    /// The fault strikes this many requests.
+    #[arg(long, default_value_t = u64::MAX)]
+    times: u64,
+    /// The fault strikes after this many requests.
+    #[arg(long, default_value_t = 0)]
+    skip: u64,
+    /// What an Authorization or query must contain to be let in.
+    #[arg(long)]
+    secret: Option<String>,
+    /// Publish the MD5 of each file.
+    #[arg(long)]
+    md5: bool,
+    /// Objects on a page of a list.
+    #[arg(long, default_value_t = 0)]
+    page: usize,
+    /// Where files of Hugging Face are sent to.
+    #[arg(long)]
+    elsewhere: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -30,10 +51,25 @@ fn main() -> ExitCode {
         port: args.port,
         latency: Duration::from_millis(args.latency_ms),
         bandwidth: args.bandwidth,
+        md5: args.md5,
+        store: StoreOptions {
+            secret: args.secret,
+            page: args.page,
+            elsewhere: args.elsewhere,
+            ..StoreOptions::default()
+        },
         ..Options::default()
+    };
+    let fault = match args.fault.as_deref().map(Fault::parse) {
+        Some(None) => {
+            eprintln!("error: --fault is none that is known");
+            return ExitCode::FAILURE;
+        }
+        fault => fault.flatten(),
     };
     match Server::start(&args.root, options) {
         Ok(server) => {
+            server.set_faults(fault.map(|f| Rule::times(args.times, f).after(args.skip)));
             // The one line a caller waits for.
             println!("{}", server.url());
             loop {

@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Component, Path};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use md5::Digest as _;
+
 /// An open file and its validators.
 pub(crate) struct Object {
     file: File,
@@ -36,6 +38,23 @@ impl Object {
     pub(crate) fn read(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(offset))?;
         self.file.read_exact(buffer)
+    }
+
+    /// The MD5 of the whole, in base64.
+    pub(crate) fn md5(&mut self) -> io::Result<String> {
+        let mut bytes = vec![0; self.size as usize];
+        self.read(0, &mut bytes)?;
+        let sum = md5::Md5::digest(&bytes);
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut text = String::new();
+        for chunk in sum.chunks(3) {
+            let n = chunk.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+            for i in 0..4 {
+                let letter = alphabet[(n >> (18 - 6 * i) & 63) as usize] as char;
+                text.push(if i <= chunk.len() { letter } else { '=' });
+            }
+        }
+        Ok(text)
     }
 
     pub(crate) fn kind(path: &str) -> &'static str {

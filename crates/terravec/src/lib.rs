@@ -15,13 +15,17 @@
 //! # }
 //! ```
 
+pub mod cache;
 pub mod catalog;
 pub mod codec;
+pub mod coverage;
 pub mod dataset;
 mod error;
+pub mod estimate;
 mod given;
 pub mod interrupt;
 pub mod location;
+pub mod mirror;
 pub mod patch;
 pub mod pca;
 mod provenance;

@@ -1,13 +1,113 @@
-//! `download`: the weights of an encoder into the cache, when asked for.
+//! `download`: files of a region into a mirror, or the weights of an encoder into the cache, when asked for.
 
+use std::path::{Path, PathBuf};
+
+use terravec::Area;
+use terravec::cache::show_size;
 use terravec::location::download::{self, Wanted};
+use terravec::mirror::{self, MirrorPlan, MirrorRequest};
+use terravec_io::vector;
 
-use super::{Outcome, options};
+use super::{Outcome, bbox, dataset, options, years};
 use crate::args::{Cli, Download};
-use crate::report::{Bar, print_json};
+use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Download) -> Outcome {
-    let (spec, options) = (args.dataset.dataset.as_str(), options(cli)?);
+    match &args.output {
+        _ if args.verify => verify(cli, Path::new(&args.dataset)),
+        Some(folder) => mirror(cli, args, folder),
+        None => weights(cli, args),
+    }
+}
+
+fn verify(cli: &Cli, folder: &Path) -> Outcome {
+    let bar = Bar::new("checking", cli.quiet);
+    let checked = mirror::verify(folder, &|done, all| bar.bytes(done, all))?;
+    drop(bar);
+    let bad: Vec<&PathBuf> = checked.damaged.iter().chain(&checked.missing).collect();
+    if cli.json() {
+        print_json(&checked);
+    } else {
+        for path in &checked.damaged {
+            println!("damaged, now gone: {}", path.display());
+        }
+        for path in &checked.missing {
+            println!("missing: {}", path.display());
+        }
+        println!("{} files are what was fetched ({})", checked.good, show_size(checked.bytes));
+    }
+    match bad.len() {
+        0 => Ok(()),
+        n => Err(terravec::Error::Open {
+            what: format!("{}: {n} files are damaged or missing", folder.display()),
+            help: "download again with the same options: only these are fetched".into(),
+        }
+        .into()),
+    }
+}
+
+fn mirror(cli: &Cli, args: &Download, folder: &Path) -> Outcome {
+    let area = match (bbox(args.bbox.as_deref())?, &args.region) {
+        (Some(area), _) => Area::Box(area),
+        (None, Some(file)) => {
+            Area::Regions { regions: vector::read_regions(file)?, mask: false, all_touched: false }
+        }
+        (None, None) => Area::All,
+    };
+    let request = MirrorRequest {
+        area,
+        years: years(args.year.as_deref())?,
+        folder: folder.to_owned(),
+        force: args.force,
+    };
+    let plan = mirror::plan(&dataset(cli, &args.dataset, None)?, &request)?;
+    let missing = plan.files.iter().filter(|f| !f.present).count();
+    if !cli.json() {
+        tell_plan(&plan, missing);
+    }
+    if args.dry_run {
+        if cli.json() {
+            print_json(&plan);
+        }
+        return Ok(());
+    }
+    terravec::estimate::allow(plan.missing_bytes, args.max_bytes.as_deref())?;
+    let bar = Bar::new("downloading", cli.quiet);
+    let report = plan.fetch(&|done, all| bar.bytes(done, all))?;
+    drop(bar);
+    if cli.json() {
+        print_json(&serde_json::json!({ "folder": folder, "files": plan.files.len(), "report": report }));
+        return Ok(());
+    }
+    let resumed = match report.resumed_bytes {
+        0 => String::new(),
+        n => format!(", {} were there from before", show_size(n)),
+    };
+    println!(
+        "{}: {} files fetched ({} came{resumed}), {} were there; {} compared with a published checksum",
+        folder.display(),
+        report.fetched,
+        show_size(report.bytes),
+        report.present,
+        report.checked
+    );
+    Ok(())
+}
+
+fn tell_plan(plan: &MirrorPlan, missing: usize) {
+    println!("product  {} (licence: {})", plan.product, plan.licence.as_deref().unwrap_or("unknown"));
+    println!("files    {} of {}", plan.files.len(), show_size(plan.bytes));
+    println!("to fetch {missing} of {}", show_size(plan.missing_bytes));
+}
+
+fn weights(cli: &Cli, args: &Download) -> Outcome {
+    let (spec, options) = (args.dataset.as_str(), options(cli)?);
+    if spec.contains(['=', '/']) {
+        return Err(Failure::usage(
+            "where to put the files is not said",
+            "name a folder with -o; weights of a location encoder go into the cache: `terravec download ID`",
+        ));
+    }
     let wanted = download::wanted(spec, &options)?;
     if !cli.json() {
         wanted.iter().for_each(tell);

@@ -5,16 +5,21 @@ use terravec::query::reduce::reduce;
 use terravec::sink::{self, Written, check_absent};
 
 use terravec::patch::PatchQuery;
-use terravec::{Area, Dataset, Extraction, Gridded, PatchDataset, Request, table};
+use terravec::{Area, Dataset, Extraction, Gridded, PatchDataset, Request, estimate, table};
 use terravec_geo::Crs;
 use terravec_io::vector::{self, write_table};
 
+use super::estimate::settled;
 use super::{Outcome, bbox, dataset, row_query, writable, years};
-use crate::args::{Cli, Convert, Extract, Resampling, Rows, Target};
+use crate::args::{Bound, Cli, Convert, Extract, Resampling, Rows, Target};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
-    writable(&args.output)?;
+    // Absent only in a dry run, which writes nothing.
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
+    if !args.bound.dry_run {
+        writable(output)?;
+    }
     let bbox = bbox(args.bbox.as_deref())?;
     let area = match (&args.region, bbox) {
         (Some(_), Some(_)) => {
@@ -45,29 +50,38 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
         }
         raster_only(&args.target, args.reduce.is_some())?;
         let query = row_query(&args.rows, area, args.target.year.as_deref(), args.codes)?;
-        return write_rows(cli, patches, &query, &args.output, args.target.force);
+        if settled(cli, &args.bound, || estimate::rows(patches, &query))? {
+            return Ok(());
+        }
+        return write_rows(cli, patches, &query, output, args.target.force);
     }
     table_only(&args.rows)?;
     let request = request(&args.target, area, args.codes)?;
+    if of_grid(cli, &args.bound, &dataset, &request)? {
+        return Ok(());
+    }
     if let (Some(how), Area::Regions { regions, .. }) = (args.reduce, &request.area) {
-        check_absent(&args.output, args.target.force)?;
+        check_absent(output, args.target.force)?;
         let reduced = reduce(dataset.gridded()?, regions, args.all_touched, &request, how.into())?;
         let provenance = reduced.provenance.clone();
         let spec = table::spec(&provenance, reduced.band_names.clone(), false);
         let batch = table::reduced(reduced)?;
         let rows = batch.num_rows();
-        write_table(&args.output, std::iter::once(batch), &spec)?;
+        write_table(output, std::iter::once(batch), &spec)?;
         if cli.json() {
-            print_json(
-                &serde_json::json!({ "files": [&args.output], "rows": rows, "provenance": provenance }),
-            );
+            print_json(&serde_json::json!({ "files": [output], "rows": rows, "provenance": provenance }));
         } else {
-            println!("{}: {rows} rows", args.output.display());
+            println!("{}: {rows} rows", output.display());
             print_attribution(&provenance);
         }
         return Ok(());
     }
-    write(cli, dataset.gridded()?, &request, &args.output, args.target.force)
+    write(cli, dataset.gridded()?, &request, output, args.target.force)
+}
+
+/// Whether it was a dry run; plans only where that, or a limit, is asked for.
+fn of_grid(cli: &Cli, bound: &Bound, dataset: &Dataset, request: &Request) -> Result<bool, Failure> {
+    settled(cli, bound, || estimate::extract(&Extraction::plan(dataset.gridded()?, request)?))
 }
 
 /// Options that only rasters have.
@@ -133,17 +147,27 @@ fn write_rows(cli: &Cli, dataset: &PatchDataset, query: &PatchQuery, output: &Pa
 }
 
 pub(crate) fn convert(cli: &Cli, args: &Convert) -> Outcome {
-    writable(&args.output)?;
+    // Absent only in a dry run, which writes nothing.
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
+    if !args.bound.dry_run {
+        writable(output)?;
+    }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     if let Dataset::Patch(patches) = &dataset {
         raster_only(&args.target, false)?;
         let mut query = row_query(&args.rows, Area::All, args.target.year.as_deref(), args.codes)?;
         query.keep_duplicates = args.keep_duplicates;
-        return write_rows(cli, patches, &query, &args.output, args.target.force);
+        if settled(cli, &args.bound, || estimate::rows(patches, &query))? {
+            return Ok(());
+        }
+        return write_rows(cli, patches, &query, output, args.target.force);
     }
     table_only(&args.rows)?;
     let request = request(&args.target, Area::All, args.codes)?;
-    write(cli, dataset.gridded()?, &request, &args.output, args.target.force)
+    if of_grid(cli, &args.bound, &dataset, &request)? {
+        return Ok(());
+    }
+    write(cli, dataset.gridded()?, &request, output, args.target.force)
 }
 
 pub(super) fn request(target: &Target, area: Area, codes: bool) -> Result<Request, Failure> {

@@ -6,6 +6,7 @@ use serde_json::json;
 use terravec::catalog::{Filter, WeightsRole, render};
 use terravec::dataset::Summary;
 use terravec::patch::PatchSummary;
+use terravec::sink::check_absent;
 use terravec::{Dataset, LocationDataset, PatchDataset};
 use terravec_geo::LonLatBox;
 
@@ -205,13 +206,20 @@ fn coverage_location(cli: &Cli, encoder: &LocationDataset) -> Outcome {
 
 pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
-    let area = bbox(args.bbox.as_deref())?;
+    let mut area = bbox(args.bbox.as_deref())?;
+    if let Some(file) = &args.region {
+        area = terravec::query::bounds(&terravec_io::vector::read_regions(file)?)?;
+    }
+    if let Some(out) = &args.output {
+        return coverage_file(cli, &dataset, area.as_ref(), args, out);
+    }
     let dataset = match &dataset {
         Dataset::Raster(d) => d,
         Dataset::Location(d) => return coverage_location(cli, d),
         Dataset::Patch(d) => return coverage_table(cli, d, area.as_ref(), args.year.as_deref()),
     };
-    let periods = dataset.periods(&years(args.year.as_deref())?)?;
+    let years = years(args.year.as_deref())?;
+    let periods = dataset.periods(&years)?;
     let mut rows = Vec::new();
     for period in periods {
         for id in dataset.select(period, area.as_ref()) {
@@ -227,14 +235,22 @@ pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
             }));
         }
     }
+    let reasons = match rows.is_empty() {
+        true => {
+            terravec::coverage::coverage(&Dataset::Raster(dataset.clone()), area.as_ref(), &years)?.reasons
+        }
+        false => Vec::new(),
+    };
     if cli.json() {
+        let root = dataset.root().to_string();
         print_json(
-            &json!({ "product": dataset.product().id, "root": dataset.root().to_string(), "tiles": rows }),
+            &json!({ "product": dataset.product().id, "root": root, "tiles": rows, "reasons": reasons }),
         );
         return Ok(());
     }
     if rows.is_empty() {
-        println!("no tile there. {}", dataset.covered());
+        println!("no tile there");
+        reasons.iter().for_each(|r| println!("  {r}"));
     }
     for row in &rows {
         let year = row["year"].as_i64().map_or("-".to_string(), |y| y.to_string());
@@ -245,6 +261,37 @@ pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
             row["path"].as_str().unwrap_or("")
         );
     }
+    Ok(())
+}
+
+/// Footprints or a map, as a file.
+fn coverage_file(
+    cli: &Cli,
+    dataset: &Dataset,
+    area: Option<&LonLatBox>,
+    args: &Coverage,
+    out: &std::path::Path,
+) -> Outcome {
+    check_absent(out, args.force)?;
+    super::writable(out)?;
+    let covered = terravec::coverage::coverage(dataset, area, &years(args.year.as_deref())?)?;
+    let bytes = match out.extension().and_then(|e| e.to_str()) {
+        Some("geojson" | "json") => covered.geojson().to_string().into_bytes(),
+        Some("png") => covered.png()?,
+        _ => {
+            return Err(Failure::usage(
+                format!("{}: neither footprints nor a map", out.display()),
+                "name a file that ends in .geojson or .png",
+            ));
+        }
+    };
+    terravec::sink::write_bytes(out, &bytes)?;
+    if cli.json() {
+        print_json(&json!({ "output": out, "files": covered.files.len(), "reasons": covered.reasons }));
+        return Ok(());
+    }
+    println!("{}: {} files", out.display(), covered.files.len());
+    covered.reasons.iter().for_each(|r| println!("  {r}"));
     Ok(())
 }
 

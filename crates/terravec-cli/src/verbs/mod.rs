@@ -1,8 +1,10 @@
 //! One function per verb.
 
+mod cache;
 mod change;
 mod cluster;
 mod download;
+mod estimate;
 mod extract;
 mod index;
 mod join;
@@ -26,6 +28,7 @@ use crate::report::Failure;
 type Outcome = Result<(), Failure>;
 
 pub(crate) fn run(cli: &Cli) -> Outcome {
+    terravec::cache::use_cache(&cache::setup(cli))?;
     match &cli.verb {
         Verb::Products(args) => look::products(cli, args),
         Verb::Info(args) => look::info(cli, args),
@@ -41,6 +44,11 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         Verb::Classify(verb) => learn::classify(cli, verb),
         Verb::Regress(verb) => learn::regress(cli, verb),
         Verb::Download(args) => download::run(cli, args),
+        Verb::Cache(args) => cache::run(cli, args),
+        Verb::Estimate(args) => Err(Failure::usage(
+            format!("there is no estimate of `{}`", args.rest.first().map_or("", |v| v)),
+            "write: terravec estimate sample|extract|convert|download DATASET …",
+        )),
     }
 }
 

@@ -8,6 +8,7 @@ use terravec::sink::check_absent;
 use terravec::{Area, SampleRequest, table};
 use terravec_io::vector::{self, Points, write_table};
 
+use super::estimate::settled;
 use super::{Outcome, dataset, row_query, writable};
 use crate::args::{Cli, Sample};
 use crate::report::{Failure, print_json};
@@ -22,13 +23,23 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
     }
     let (spec, points) = match (args.datasets.as_slice(), &args.points) {
         ([spec], Some(points)) => (spec, points),
+        _ if args.bound.dry_run || args.bound.max_bytes.is_some() => {
+            return Err(Failure::usage(
+                "a join of several datasets can't be estimated yet",
+                "estimate each of them, and leave --dry-run and --max-bytes out of the join",
+            ));
+        }
         _ => return super::join::run(cli, args),
     };
     if args.inner {
         return Err(Failure::usage("--inner is for a join of several datasets", "leave it out"));
     }
     let dataset = dataset(cli, spec, args.month)?;
-    let (sampled, tally) = dataset.sample(read_points(points)?, &request(args)?)?;
+    let (points, request) = (read_points(points)?, request(args)?);
+    if settled(cli, &args.bound, || terravec::estimate::sample(&dataset, &points, &request))? {
+        return Ok(());
+    }
+    let (sampled, tally) = dataset.sample(points, &request)?;
     if let Some(warning) = tally.warning() {
         eprintln!("warning: {warning}");
     }

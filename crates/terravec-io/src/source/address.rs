@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::store::{self, Door, Store, Vars};
 use super::{HttpSource, LocalSource, Source, SourceError};
 
 /// What an address names.
@@ -14,12 +15,17 @@ pub(super) enum Address {
     Http(Web),
 }
 
-/// A web address, and what of it may be shown.
+/// An object on the web: how it may be reached, and what of its address may be shown.
 #[derive(Clone)]
 pub(super) struct Web {
-    pub(super) url: Url,
+    /// The ways to it, at least one, the preferred one first.
+    pub(super) doors: Vec<Door>,
     /// Without user, password and the values of query parameters that may grant access.
     pub(super) shown: String,
+    /// The store and the key in it, where its neighbours can be listed.
+    pub(super) store: Option<(Store, String)>,
+    /// All that was typed, secrets included, and the server it is asked of: what tells it from other objects.
+    pub(super) whole: String,
 }
 
 /// Where something lies, as its user wrote it: a local path or an address.
@@ -78,6 +84,36 @@ impl Location {
         (!self.is_remote()).then(|| Path::new(&self.0))
     }
 
+    /// Opens it without the cache: for what is read once and kept elsewhere.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn open_uncached(&self) -> Result<Arc<dyn Source>, SourceError> {
+        match parse(&self.0, &Vars::process())? {
+            Address::Path(path) => Ok(Arc::new(LocalSource::open(path)?)),
+            Address::Http(web) => {
+                if super::cache::current().is_some_and(|c| c.options().offline) {
+                    let what = "nothing of it is looked for there".to_owned();
+                    return Err(SourceError::Offline { url: web.shown, what });
+                }
+                Ok(Arc::new(HttpSource::from_web(web, Vars::process().patience())))
+            }
+        }
+    }
+
+    /// All of it, secrets included.
+    pub(super) fn whole(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether [`list`](super::list()) can say what lies below it.
+    #[must_use]
+    pub fn is_listable(&self) -> bool {
+        self.path().is_some_and(Path::is_dir)
+            || is_store(&self.0)
+            || Url::parse(&self.0).is_ok_and(|url| store::of_url(&url).is_some())
+    }
+
     /// Opens it, as [`open`].
     ///
     /// # Errors
@@ -99,22 +135,46 @@ impl fmt::Debug for Location {
     }
 }
 
-/// Opens what `url_or_path` names: a local path, or a `file://`, `http://` or `https://` address.
+/// Opens what `url_or_path` names: a local path, or an address.
 ///
-/// A local file is opened at once; of a web address nothing is asked before the first read.
+/// Addresses are `file://`, `http://`, `https://`, `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` (also `abfs://`),
+/// `hf://datasets/OWNER/NAME@REVISION/PATH` and `source://ACCOUNT/PRODUCT/PATH` (Source Cooperative). Credentials come from the
+/// variables and files of the stores' own tools; without any, nothing is signed.
+///
+/// A local file is opened at once; of a web address nothing is asked before the first read. Bytes of web addresses go through
+/// the [cache](super::cache) where one is set.
 ///
 /// # Errors
 /// When the address isn't of a supported kind, or a local file can't be opened.
 pub fn open(url_or_path: &str) -> Result<Arc<dyn Source>, SourceError> {
-    Ok(match parse(url_or_path)? {
+    open_with(url_or_path, &Vars::process())
+}
+
+/// As [`open`], with credentials and endpoints from `vars`.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(url_or_path: &str, vars: &Vars) -> Result<Arc<dyn Source>, SourceError> {
+    Ok(match parse(url_or_path, vars)? {
         Address::Path(path) => Arc::new(LocalSource::open(path)?),
-        Address::Http(web) => Arc::new(HttpSource::from_web(web, super::HttpOptions::default())),
+        Address::Http(web) => {
+            let key = web.whole.clone();
+            let source = HttpSource::from_web(web, vars.patience());
+            match super::cache::current() {
+                Some(cache) => Arc::new(cache.wrap(source, &key)),
+                None => Arc::new(source),
+            }
+        }
     })
 }
 
 /// The address of the file at `path` (parts separated by `/`) below `root`; a query at the end of `root`, as in a signed
 /// address, stays at the end.
 fn join(root: &str, path: &str) -> String {
+    if is_store(root) {
+        // Keys are taken as they stand.
+        return format!("{}/{}", root.trim_end_matches('/'), path.trim_start_matches('/'));
+    }
     if root.contains("://") {
         if let Ok(mut url) = Url::parse(root) {
             if let Ok(mut segments) = url.path_segments_mut() {
@@ -127,7 +187,13 @@ fn join(root: &str, path: &str) -> String {
     path.split('/').fold(PathBuf::from(root), |root, part| root.join(part)).display().to_string()
 }
 
-pub(super) fn parse(text: &str) -> Result<Address, SourceError> {
+/// Whether it is an address whose path is a key of a store, and no web address.
+fn is_store(text: &str) -> bool {
+    const SCHEMES: [&str; 9] = ["s3", "gs", "gcs", "az", "azure", "abfs", "abfss", "hf", "source"];
+    text.split_once("://").is_some_and(|(scheme, _)| SCHEMES.contains(&scheme))
+}
+
+pub(super) fn parse(text: &str, vars: &Vars) -> Result<Address, SourceError> {
     let bad = |what: &str, help: String| {
         Err(SourceError::BadAddress { url: shown_text(text), what: what.to_owned(), help })
     };
@@ -146,32 +212,40 @@ pub(super) fn parse(text: &str) -> Result<Address, SourceError> {
             Some(path) => Ok(Address::Path(path)),
             None => bad("not a file address", "write file:///absolute/path, or just the path".into()),
         },
-        other => bad(
-            &format!("addresses that start with {other}:// are not supported"),
-            format!("supported are local paths, file://, http:// and https://{}", elsewhere(other, rest)),
-        ),
+        scheme => match store::parse(scheme, rest, vars) {
+            Some(Ok((store, key))) => {
+                if key.split('/').any(|part| part == ".." || part == ".") {
+                    return bad("a path with `.` or `..` in it", "write where the file is".into());
+                }
+                match store.doors(&key, vars) {
+                    Ok(doors) => {
+                        let whole =
+                            format!("{text}\n{}", doors.last().map(Door::endpoint).unwrap_or_default());
+                        let shown = shown_text(text);
+                        Ok(Address::Http(Web { doors, shown, store: Some((store, key)), whole }))
+                    }
+                    Err((what, help)) => bad(&what, help),
+                }
+            }
+            Some(Err((what, help))) => bad(&what, help),
+            None => bad(
+                &format!("addresses that start with {scheme}:// are not supported"),
+                format!(
+                    "supported are local paths, file://, http://, https://, s3://, gs://, az://, hf:// and source://{}",
+                    elsewhere(scheme)
+                ),
+            ),
+        },
     }
 }
 
-/// The web address at which the same public object can be had.
-fn elsewhere(scheme: &str, rest: &str) -> String {
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if host.contains('@') {
-        return String::new();
+/// What to write instead of GDAL's prefixes.
+fn elsewhere(scheme: &str) -> String {
+    if scheme.starts_with("/vsi") {
+        let prefix = scheme.trim_end_matches("https").trim_end_matches("http");
+        return format!("; write the address without {prefix}");
     }
-    match scheme {
-        "s3" => format!("; a public bucket is also at https://{host}.s3.amazonaws.com/{path}"),
-        "gs" => format!("; a public bucket is also at https://storage.googleapis.com/{host}/{path}"),
-        "hf" => {
-            "; a public file is also at https://huggingface.co/datasets/OWNER/NAME/resolve/main/PATH".into()
-        }
-        _ if scheme.starts_with("/vsi") => {
-            let prefix = scheme.trim_end_matches("https").trim_end_matches("http");
-            format!("; write the address without {prefix}")
-        }
-        _ => String::new(),
-    }
+    String::new()
 }
 
 impl fmt::Debug for Web {
@@ -187,7 +261,12 @@ impl Web {
         url.host_str()?;
         url.set_fragment(None);
         let shown = shown(&url);
-        Some(Self { url, shown })
+        let store = store::of_url(&url);
+        let mut doors = vec![Door::at(url.clone())];
+        if let Some(others) = store.as_ref().and_then(|(s, key)| s.doors(key, &Vars::only([("", "")])).ok()) {
+            doors.extend(others.into_iter().filter(|d| d.url() != url));
+        }
+        Some(Self { doors, shown, store, whole: text.to_owned() })
     }
 }
 
@@ -215,8 +294,14 @@ fn shown(url: &Url) -> String {
 
 /// Text that couldn't be understood as an address, without what may be a password in it.
 fn shown_text(text: &str) -> String {
-    if !text.contains("://") {
-        return text.to_owned();
+    let Some((_, rest)) = text.split_once("://") else { return text.to_owned() };
+    if is_store(text) && !text.contains(['?', '#']) {
+        // A container of Azure stands where other addresses have a user.
+        let authority = rest.split('/').next().unwrap_or_default();
+        let azure = text.starts_with("abfs") || text.starts_with("az");
+        if !authority.contains('@') || (azure && !authority.contains(':')) {
+            return text.to_owned();
+        }
     }
     if let Ok(url) = Url::parse(text) {
         return shown(&url);
@@ -232,7 +317,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> SourceError {
-        match parse(text) {
+        match parse(text, &Vars::only([("", "")])) {
             Err(e) => e,
             Ok(_) => panic!("{text} was taken"),
         }
@@ -243,7 +328,9 @@ mod tests {
         let web =
             Web::parse("https://me:hunter2@host/a.tif?X-Amz-Signature=abc&v=3&SAS_Token=t#frag").unwrap();
         assert_eq!(web.shown, "https://host/a.tif?X-Amz-Signature=REDACTED&v=3&SAS_Token=REDACTED");
-        assert_eq!(web.url.password(), Some("hunter2"));
+        assert_eq!(web.doors[0].url().password(), None, "sent as a header, not in the address");
+        let headers = web.doors[0].headers(&web.doors[0].url(), None);
+        assert_eq!(headers, [("authorization".to_owned(), "Basic bWU6aHVudGVyMg==".to_owned())]);
         for text in [
             "https://me:hunter2@/a",
             "ftp://me:hunter2@host/a",
@@ -257,10 +344,10 @@ mod tests {
 
     #[test]
     fn other_hosts_are_refused_with_what_works() {
-        let e = error("s3://bucket/a/b.tif");
-        assert!(e.to_string().contains("s3:// are not supported"), "{e}");
-        assert!(e.help().unwrap().contains("https://bucket.s3.amazonaws.com/a/b.tif"));
-        assert!(error("gs://b/x").help().unwrap().contains("https://storage.googleapis.com/b/x"));
+        let e = error("ftp://bucket/a/b.tif");
+        assert!(e.to_string().contains("ftp:// are not supported"), "{e}");
+        assert!(e.help().unwrap().contains("s3://"));
+        assert!(error("s3://b/a/../../c").to_string().contains("`..`"));
         assert!(error("/vsicurl/https://h/x").help().unwrap().contains("without /vsicurl/"));
         assert!(error("  ").to_string().contains("empty"));
         assert!(error("https://").to_string().contains("not a web address"));
@@ -290,6 +377,8 @@ mod tests {
         assert_eq!(join("https://h/r/?sig=1", "a b/c.tif"), "https://h/r/a%20b/c.tif?sig=1");
         assert_eq!(join("https://h/r", "/c.tif"), "https://h/r/c.tif");
         assert_eq!(join("https://h/r", "../../c.tif"), "https://h/r/c.tif");
+        assert_eq!(join("s3://b/r/", "a b/c=1.tif"), "s3://b/r/a b/c=1.tif");
+        assert_eq!(shown_text("abfs://c@a.dfs.core.windows.net/x"), "abfs://c@a.dfs.core.windows.net/x");
         assert_eq!(Path::new(&join("/data", "a/c.tif")), Path::new("/data/a/c.tif"));
     }
 }

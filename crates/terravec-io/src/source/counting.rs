@@ -87,4 +87,8 @@ impl<S: Source + ?Sized> Source for std::sync::Arc<S> {
     fn fingerprint(&self) -> Result<Fingerprint, SourceError> {
         (**self).fingerprint()
     }
+
+    fn checksum(&self) -> Option<super::Checksum> {
+        (**self).checksum()
+    }
 }

@@ -50,6 +50,14 @@ pub enum SourceError {
         /// Where.
         url: String,
     },
+    /// Bytes that are not in the cache were asked for, and the network may not be.
+    #[error("{url}: not in the cache, and --offline forbids to fetch it ({what})")]
+    Offline {
+        /// Where.
+        url: String,
+        /// Which bytes are missing.
+        what: String,
+    },
     /// A range whose start lies after its end.
     #[error("{url}: bytes {start}..{end} is not a range")]
     BadRange {
@@ -141,6 +149,7 @@ impl SourceError {
             | Self::NotFolder { url }
             | Self::BadAddress { url, .. }
             | Self::NotListable { url }
+            | Self::Offline { url, .. }
             | Self::BadRange { url, .. }
             | Self::BeyondEnd { url, .. }
             | Self::ObjectChanged { url, .. }
@@ -169,6 +178,7 @@ impl SourceError {
             Self::NotListable { .. } => {
                 "web servers don't tell which files they hold: give the address of an index, or of one file"
             }
+            Self::Offline { .. } => "run once without --offline, or make a mirror with `terravec download`",
             Self::BeyondEnd { .. } => "the file is cut short or damaged: fetch it again",
             Self::ObjectChanged { .. } => "run again to read the new version",
             Self::RangesIgnored { .. } => "download the file and open the local copy",
@@ -197,7 +207,7 @@ impl SourceError {
 }
 
 fn is_web(url: &str) -> bool {
-    url.starts_with("http://") || url.starts_with("https://")
+    url.contains("://")
 }
 
 fn said(message: &str) -> String {

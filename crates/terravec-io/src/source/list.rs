@@ -1,22 +1,31 @@
-//! Which files a local folder holds.
+//! Which files a local folder, or a place in a store, holds.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{Fingerprint, Location, SourceError, local};
+use super::address::{Address, parse};
+use super::store::{Store, Vars, listing};
+use super::{Fingerprint, HttpSource, Location, SourceError, local};
+
+/// Objects of a store that are listed at most: more is no folder of files to open.
+const MOST: usize = 4_000_000;
 
 /// A file below a root.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     /// Path relative to the root, with `/` between its parts on every system. [`Location::join`](super::Location::join)
     /// puts root and path together again.
     pub path: String,
     /// Size in bytes.
     pub size: u64,
-    /// Time of last change, where the file system keeps one.
+    /// Time of last change, where the file system or store keeps one.
     pub modified: Option<SystemTime>,
+    /// The ETag that a store tells.
+    pub etag: Option<String>,
+    /// The SHA-256 that a store publishes, hexadecimal.
+    pub sha256: Option<String>,
 }
 
 impl Entry {
@@ -27,15 +36,107 @@ impl Entry {
     }
 }
 
-/// All files in the local folder `root` and the folders below it, sorted by path.
+/// All files below `root`, sorted by path: in a local folder and the folders below it, or in a store.
 ///
-/// Links are followed, but each folder is listed only once, so links that lead back end. Links that lead
+/// Local links are followed, but each folder is listed only once, so links that lead back end. Links that lead
 /// nowhere, names that aren't Unicode, and what is neither a file nor a folder are left out.
 ///
 /// # Errors
-/// When `root` is a web address or no folder, or when a folder below it can't be read: a listing is whole or
-/// not given at all.
+/// When `root` is a plain web address or no folder, when a folder below it can't be read, or when a store names a file that
+/// would lie outside `root`: a listing is whole or not given at all.
 pub fn list(root: &Location) -> Result<Vec<Entry>, SourceError> {
+    list_with(root, &Vars::process())
+}
+
+/// As [`list`](list()), with credentials and endpoints from `vars`.
+///
+/// # Errors
+/// As [`list`](list()).
+pub fn list_with(root: &Location, vars: &Vars) -> Result<Vec<Entry>, SourceError> {
+    if !root.is_remote() {
+        return list_folder(root);
+    }
+    match parse(root.whole(), vars)? {
+        Address::Path(path) => list_folder(&Location::new(path.display().to_string())),
+        Address::Http(web) => {
+            let Some((store, key)) = web.store else {
+                return Err(SourceError::NotListable { url: root.to_string() });
+            };
+            list_store(root, &web.whole, &store, &key, vars)
+        }
+    }
+}
+
+fn list_store(
+    root: &Location,
+    whole: &str,
+    store: &Store,
+    key: &str,
+    vars: &Vars,
+) -> Result<Vec<Entry>, SourceError> {
+    let bad = |what: String| SourceError::BadAnswer { url: root.to_string(), what };
+    let prefix = match key.trim_end_matches('/') {
+        "" => String::new(),
+        key => format!("{key}/"),
+    };
+    let cache = super::cache::current();
+    let kept_as = format!("list of {whole}");
+    if let Some(list) = cache.as_ref().and_then(|c| serde_json::from_slice(&c.document(&kept_as)?).ok()) {
+        return Ok(list);
+    }
+    if cache.as_ref().is_some_and(|c| c.options().offline) {
+        let what = "the list of what lies below it".to_owned();
+        return Err(SourceError::Offline { url: root.to_string(), what });
+    }
+    let mut entries = Vec::new();
+    let (mut token, mut seen) = (None::<String>, HashSet::new());
+    loop {
+        let doors = store
+            .list_doors(key, token.as_deref(), vars)
+            .map_err(|(what, help)| SourceError::BadAddress { url: root.to_string(), what, help })?;
+        if doors.is_empty() {
+            return Err(bad("the list goes on at another host".into()));
+        }
+        let (body, link) = HttpSource::page(doors, &root.to_string(), vars.patience())?;
+        let (found, next) = listing(store, &body, link.as_deref()).map_err(bad)?;
+        for object in found {
+            let Some(path) = object.key.strip_prefix(&prefix) else {
+                return Err(bad(format!("the list names {:?}, which lies elsewhere", object.key)));
+            };
+            if path.is_empty() || (path.ends_with('/') && object.size == 0) {
+                // The marker of a folder.
+                continue;
+            }
+            if !is_below(path) {
+                return Err(bad(format!("the list names {path:?}, which is no path of a file below it")));
+            }
+            let (size, modified, etag) = (object.size, object.modified, object.etag);
+            entries.push(Entry { path: path.to_owned(), size, modified, etag, sha256: object.sha256 });
+        }
+        match next {
+            None => break,
+            Some(next) if seen.insert(next.clone()) && entries.len() < MOST => token = Some(next),
+            Some(_) => return Err(bad("the list never ends".into())),
+        }
+    }
+    if entries.is_empty() {
+        return Err(SourceError::NotFound { url: root.to_string() });
+    }
+    entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    if let (Some(cache), Ok(text)) = (cache, serde_json::to_vec(&entries)) {
+        cache.keep_document(&kept_as, &root.to_string(), &text);
+    }
+    Ok(entries)
+}
+
+/// Whether `path`, told by somebody else, names a file below the folder it is relative to, on every system.
+#[must_use]
+pub fn is_below(path: &str) -> bool {
+    let part = |p: &str| !matches!(p, "" | "." | "..") && !p.contains(['\\', '\0', ':']);
+    path.split('/').all(part)
+}
+
+fn list_folder(root: &Location) -> Result<Vec<Entry>, SourceError> {
     let root = root.path().ok_or_else(|| SourceError::NotListable { url: root.to_string() })?;
     let fail = |path: &Path, e: &std::io::Error| SourceError::from_io(&path.display().to_string(), e);
     let real_root = fs::canonicalize(root).map_err(|e| fail(root, &e))?;
@@ -61,7 +162,8 @@ pub fn list(root: &Location) -> Result<Vec<Entry>, SourceError> {
             let meta = if kind.is_symlink() { fs::metadata(item.path()) } else { item.metadata() };
             match meta {
                 Ok(meta) if meta.is_file() => {
-                    entries.push(Entry { path, size: meta.len(), modified: meta.modified().ok() });
+                    let (size, modified) = (meta.len(), meta.modified().ok());
+                    entries.push(Entry { path, size, modified, etag: None, sha256: None });
                 }
                 Ok(meta) if meta.is_dir() => {
                     if let Ok(target) = fs::canonicalize(item.path()) {

@@ -5,9 +5,10 @@
 //! as waste allows, many at a time. Readers stay synchronous and know nothing of networks.
 //!
 //! [`open`] turns what a user types (a path or an address) into a source, [`Location`] keeps it and names files below
-//! it, and [`list`](list()) says which files a local folder holds.
+//! it, and [`list`](list()) says which files a local folder or a place in a store holds. [`cache`] keeps what came over the network.
 
 mod address;
+pub mod cache;
 mod counting;
 mod error;
 mod http;
@@ -15,6 +16,7 @@ mod list;
 mod local;
 mod memory;
 mod plan;
+mod store;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -22,13 +24,14 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub use address::{Location, open};
+pub use address::{Location, open, open_with};
 pub use counting::Counting;
 pub use error::SourceError;
 pub use http::{HttpOptions, HttpSource};
-pub use list::{Entry, list};
+pub use list::{Entry, is_below, list, list_with};
 pub use local::LocalSource;
 pub use memory::MemorySource;
+pub use store::{Vars, know_region};
 
 /// An object whose bytes can be read by range, from any thread.
 #[allow(clippy::len_without_is_empty)] // `len` may need the network; asking twice for `is_empty` would hide that
@@ -66,6 +69,21 @@ pub trait Source: Send + Sync + Debug {
     /// # Errors
     /// When the object can't be reached or read.
     fn fingerprint(&self) -> Result<Fingerprint, SourceError>;
+
+    /// The checksum of the whole object that the host publishes, if any, as far as answers have told it.
+    fn checksum(&self) -> Option<Checksum> {
+        None
+    }
+}
+
+/// A checksum of a whole object, hexadecimal, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checksum {
+    /// SHA-256.
+    Sha256(String),
+    /// MD5: finds accidents, not malice.
+    Md5(String),
 }
 
 /// What tells one state of an object from another: equal fingerprints, same bytes, as far as the host says.
@@ -76,6 +94,14 @@ pub struct Fingerprint {
     /// The ETag, else the time of last change, as text to compare and store. `None` where the host tells
     /// neither.
     pub version: Option<String>,
+}
+
+/// How many requests fetch `ranges` of one object, and how many bytes come: near ranges share a request, and with it the bytes
+/// between them.
+#[must_use]
+pub fn cost(ranges: &[Range<u64>]) -> (u64, u64) {
+    let requests = plan::coalesce(ranges);
+    (requests.len() as u64, requests.iter().map(|r| r.end - r.start).sum())
 }
 
 /// Refuses a reversed range and one that ends beyond `size`; empty ranges pass.

@@ -109,6 +109,11 @@ pub(super) fn plan(
     Ok(batches)
 }
 
+/// What these batches would fetch.
+pub(super) fn ranges(batches: &[Vec<Job>]) -> Vec<Range<u64>> {
+    batches.iter().flatten().map(|job| job.range.clone()).collect()
+}
+
 /// Fetches and decodes batch after batch. `keep` takes what is wanted of each block, in parallel; `each` gets what it kept.
 pub(super) fn stream<T: Send>(
     file: &File,

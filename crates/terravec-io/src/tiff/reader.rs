@@ -1,6 +1,7 @@
 //! [`GeoTiff`]: an open file, its levels, and reads by window, by point and of the mask.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use terravec_geo::{Grid, Window};
@@ -326,6 +327,49 @@ impl GeoTiff {
             },
         )?;
         Ok(out)
+    }
+
+    /// The byte ranges that reading `window` of full resolution fetches, for a plan; nothing but the index of blocks is read.
+    ///
+    /// # Errors
+    /// If the window or a band is not there, or the index of blocks is damaged.
+    pub fn ranges(&self, bands: &[usize], window: Window) -> Result<Vec<Range<u64>>, TiffError> {
+        let image = self.image(0)?;
+        self.check_bands(image, bands)?;
+        self.check_window(image, window)?;
+        let stored = self.stored(image, window);
+        let places = image.places(stored);
+        let rows = |i: usize| Overlap::of(places[i], image.block, stored).rows();
+        let mut ranges = fetch::ranges(&fetch::plan(&self.file, image, bands, &places, rows)?);
+        if let Some(mask) = &self.masks[0] {
+            let places = mask.places(stored);
+            let rows = |i: usize| Overlap::of(places[i], mask.block, stored).rows();
+            ranges.extend(fetch::ranges(&fetch::plan(&self.file, mask, &[0], &places, rows)?));
+        }
+        Ok(ranges)
+    }
+
+    /// The byte ranges that reading single pixels (column, row) fetches, for a plan.
+    ///
+    /// # Errors
+    /// If a pixel or band is not there, or the index of blocks is damaged.
+    pub fn ranges_of_points(
+        &self,
+        bands: &[usize],
+        at: &[(usize, usize)],
+    ) -> Result<Vec<Range<u64>>, TiffError> {
+        let image = &self.images[0];
+        self.check_bands(image, bands)?;
+        let (places, points) = self.by_block(image, at)?;
+        let mut ranges =
+            fetch::ranges(&fetch::plan(&self.file, image, bands, &places, |i| rows_of(&points[i]))?);
+        if let Some(mask) = &self.masks[0] {
+            let (places, points) = self.by_block(mask, at)?;
+            ranges.extend(fetch::ranges(&fetch::plan(&self.file, mask, &[0], &places, |i| {
+                rows_of(&points[i])
+            })?));
+        }
+        Ok(ranges)
     }
 
     /// The file's mask over a window: true where a pixel is valid. `None` where the file has no mask.

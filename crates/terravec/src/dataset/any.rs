@@ -76,6 +76,11 @@ impl Dataset {
             return Err(not_found(root, catalog));
         }
         let location = Location::new(root);
+        for host in product.iter().flat_map(|(p, _)| &p.hosts) {
+            if let (Some(region), Some(rest)) = (&host.region, host.url.strip_prefix("s3://")) {
+                terravec_io::source::know_region(rest.split('/').next().unwrap_or_default(), region);
+            }
+        }
         // A variant that was not named is no reason to refuse a store that says which one it is.
         let named = id.is_some_and(|id| id.contains('@'));
         let asked = product.as_ref().map(|(p, v)| (p, v.as_ref().filter(|_| named)));
@@ -201,13 +206,17 @@ fn is_table_file(location: &Location) -> bool {
 
 /// Whether what lies there is tables rather than rasters, by the names of files.
 fn holds_tables(location: &Location) -> Result<bool> {
-    let Some(folder) = location.path().filter(|p| p.is_dir()) else {
+    let named = is_table_file(location) || super::open::is_tiff(location.file_name());
+    if !location.is_listable() || (location.is_remote() && named) {
         return Ok(is_table_file(location));
-    };
-    if folder.join(super::aef_index::NAME).is_file() {
+    }
+    if location.path().is_some_and(|p| p.join(super::aef_index::NAME).is_file()) {
         return Ok(false);
     }
     let entries = terravec_io::source::list(location)?;
+    if entries.iter().any(|e| e.path == super::aef_index::NAME) {
+        return Ok(false);
+    }
     let raster = entries.iter().any(|e| super::open::is_tiff(&e.path));
     Ok(!raster && entries.iter().any(|e| is_table(&e.path)))
 }

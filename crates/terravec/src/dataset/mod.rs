@@ -24,6 +24,7 @@ use terravec_geo::{Grid, LonLatBox};
 use terravec_io::source::Location;
 use terravec_io::vector::Points;
 
+pub(crate) use aef_index::NAME as AEF_INDEX;
 pub use any::{Dataset, SampleRequest};
 use file::Files;
 pub use open::OpenOptions;
@@ -264,6 +265,11 @@ impl RasterDataset {
             return self;
         }
         Self { blocks: Arc::new(BlockCache::patient(KEPT_BLOCKS)), ..self }
+    }
+
+    /// Whether a tile is one file, and all of it.
+    pub(crate) fn is_of_single_files(&self) -> bool {
+        matches!(*self.files, Files::Tiff)
     }
 
     /// The blocks kept for the next query.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use terravec_io::icechunk::At;
-use terravec_io::source::{self, Location};
+use terravec_io::source::{self, Location, SourceError};
 use terravec_io::tiff::GeoTiff;
 
 use super::file::Files;
@@ -43,8 +43,13 @@ impl OpenOptions {
     /// Where indexes are kept.
     #[must_use]
     pub fn cache(&self) -> Option<PathBuf> {
+        Self::cache_of(self.cache_dir.as_ref())
+    }
+
+    /// The cache folder that is named, else the one that variables name, else the user's own.
+    pub(crate) fn cache_of(named: Option<&PathBuf>) -> Option<PathBuf> {
         let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        self.cache_dir.clone().or_else(|| env("TERRAVEC_CACHE_DIR")).or_else(|| {
+        named.cloned().or_else(|| env("TERRAVEC_CACHE_DIR")).or_else(|| {
             env("XDG_CACHE_HOME")
                 .or_else(|| env("HOME").map(|h| h.join(".cache")))
                 .map(|c| c.join("terravec"))
@@ -90,7 +95,7 @@ pub(super) fn open_raster(
         let found = Opened::new(aef_index::read(&root.parent())?, require_aef(product, catalog)?);
         return Ok(dataset(found, version, root.parent(), Files::Tiff, options));
     } else if root.is_remote() && !is_tiff(root.file_name()) {
-        Opened::new(aef_index::read(&root)?, require_aef(product, catalog)?)
+        remote(&root, product, options)?
     } else {
         single(&root, product, catalog)?
     };
@@ -279,6 +284,65 @@ fn folder(
         index::store(cache, path, &fingerprint, &tiles);
     }
     Ok(opened(tiles, product))
+}
+
+/// Files of a store that are opened one by one, to see what they are: each costs a request.
+const MOST_HEADERS: usize = 5000;
+/// Headers that are waited for at a time.
+const HEADERS_AT_ONCE: usize = 32;
+
+/// A place on the web: an index says what is there, else, in a store, the list of its files.
+fn remote(root: &Location, product: Option<Arc<Descriptor>>, options: &OpenOptions) -> Result<Opened> {
+    let indexed =
+        |p: &Descriptor| p.tiles.as_ref().is_some_and(|t| t.index.iter().any(|i| i == aef_index::NAME));
+    if product.as_ref().is_none_or(|p| indexed(p)) || !root.is_listable() {
+        match aef_index::read(root) {
+            // Some stores refuse what is not there, and what is not there is in no cache.
+            Err(Error::Source(
+                SourceError::NotFound { .. } | SourceError::Denied { .. } | SourceError::Offline { .. },
+            )) if root.is_listable() => {}
+            read => return Ok(Opened::new(read?, require_aef(product, &options.catalog)?)),
+        }
+    }
+    let files: Vec<_> = source::list(root)?.into_iter().filter(|e| is_tiff(&e.path)).collect();
+    if files.is_empty() || files.len() > MOST_HEADERS {
+        return Err(Error::open(
+            format!("{root}: there are {} GeoTIFFs below it, and no index of them", files.len()),
+            format!("name a folder that holds some, at most {MOST_HEADERS}, or one file"),
+        ));
+    }
+    headers(root, &files, product, options)
+}
+
+/// The tiles of `files`, by their headers, many at a time: waiting for a host needs no processor.
+fn headers(
+    root: &Location,
+    files: &[source::Entry],
+    product: Option<Arc<Descriptor>>,
+    options: &OpenOptions,
+) -> Result<Opened> {
+    let (product, note, version) = match product {
+        Some(p) => (p, None, None),
+        None => {
+            let location = root.join(&files[0].path);
+            let tiff = GeoTiff::open(location.open()?)?;
+            let (product, note) = recognise::product_of(location.file_name(), &tiff, &options.catalog)?;
+            (product, note, own::of_tiff(&tiff).and_then(|own| own.version))
+        }
+    };
+    let open = |e: &source::Entry| {
+        let location = root.join(&e.path);
+        let tiff = GeoTiff::open(location.open()?)?;
+        crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
+            .map_err(Error::codec(location.to_string()))?;
+        tile_of(&e.path, &location, &tiff, &product, e.size, index::time_ms(e.modified))
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(HEADERS_AT_ONCE.min(files.len())).build();
+    let pool = pool.map_err(|e| Error::open(format!("can't start threads: {e}"), "try again"))?;
+    let tiles: Vec<Result<Tile>> = pool.install(|| files.par_iter().map(open).collect());
+    let tiles = tiles.into_iter().collect::<Result<Vec<_>>>()?;
+    uniform(root, &tiles)?;
+    Ok(Opened { version, notes: note.into_iter().collect(), ..Opened::new(tiles, product) })
 }
 
 /// Refuses a folder whose files store different things.

@@ -111,7 +111,7 @@ pub fn wanted(spec: &str, options: &OpenOptions) -> Result<Vec<Wanted>> {
 /// # Errors
 /// If the address can't be read, or size or checksum are not those published. Nothing is kept then.
 pub fn fetch(wanted: &Wanted, progress: &dyn Fn(u64, u64)) -> Result<Fetched> {
-    let source = wanted.url.open()?;
+    let source = wanted.url.open_uncached()?;
     let bytes = source.len()?;
     let url = source.url();
     let other = |what: String| {

@@ -146,7 +146,7 @@ pub(super) fn cache_path(product: &Descriptor, file: &WeightsFile, options: &Ope
 }
 
 /// The SHA-256 of a file, hexadecimal.
-pub(super) fn checksum(path: &Path) -> Result<String> {
+pub(crate) fn checksum(path: &Path) -> Result<String> {
     let read = || -> std::io::Result<String> {
         let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
         loop {
@@ -161,7 +161,7 @@ pub(super) fn checksum(path: &Path) -> Result<String> {
     })
 }
 
-pub(super) fn hex(hash: Sha256) -> String {
+pub(crate) fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 

@@ -61,6 +61,46 @@ impl PatchDataset {
         &self.root
     }
 
+    /// Files of the dataset.
+    pub(crate) fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Requests, bytes, and bytes of the answer, that reading the rows of a file costs at most; `None` where it is ruled out.
+    pub(crate) fn cost_of(
+        &self,
+        index: usize,
+        query: &PatchQuery,
+        may_lie: impl Fn(&BBox) -> bool,
+    ) -> Result<Option<(u64, u64, u64)>> {
+        let Some(part) = self.part(index, query, scan::spans(query).as_deref(), may_lie)? else {
+            return Ok(None);
+        };
+        let columns: Vec<usize> = (0..part.open.schema.fields().len()).collect();
+        Ok(Some(match &part.open.table {
+            file::Table::Parquet(table) => {
+                // Columns of places are read twice: to find the rows, and as part of them.
+                let places = part.open.columns.places.columns();
+                let of_group = |g: &usize| table.group_bytes(*g, &columns) + table.group_bytes(*g, &places);
+                let bytes: u64 = part.groups.iter().map(of_group).sum();
+                let rows = |g: &usize| table.group_rows(*g).end - table.group_rows(*g).start;
+                let dimension = self.dimension().or_else(|| part.open.stated_length()).unwrap_or(0) as u64;
+                let rows: u64 = part.groups.iter().map(rows).sum();
+                // Places are read first, then vectors.
+                (2 * part.groups.len() as u64 + bytes / (4 << 20), bytes, rows * dimension * 4)
+            }
+            file::Table::Csv(..) => {
+                let bytes = part.open.location.open()?.len()?;
+                (1 + bytes / (4 << 20), bytes, bytes)
+            }
+        }))
+    }
+
+    /// The name of the table that lists the files, where the product has one.
+    pub(crate) fn manifest(&self) -> Option<&str> {
+        self.product.table.as_ref()?.manifest.as_deref()
+    }
+
     /// Stored numbers of a row, where the product says so.
     fn dimension(&self) -> Option<usize> {
         let dimension = self.product.dimension_of(self.variant.as_ref())?;
@@ -148,7 +188,7 @@ impl PatchDataset {
 const TURNS: [f64; 3] = [0.0, 360.0, -360.0];
 
 /// Whether a box of rows touches an area.
-fn touches(bounds: &BBox, area: &LonLatBox) -> bool {
+pub(crate) fn touches(bounds: &BBox, area: &LonLatBox) -> bool {
     area.split().iter().any(|part| {
         TURNS.iter().any(|turn| {
             let (min_x, max_x) = (bounds.min_x + turn, bounds.max_x + turn);

@@ -67,7 +67,7 @@ impl PatchDataset {
 
 /// The tables of a folder, or the file itself.
 fn paths(root: &Location, notes: &mut Vec<String>) -> Result<Vec<String>> {
-    if root.path().is_some_and(std::path::Path::is_dir) {
+    if root.is_listable() && !(root.is_remote() && is_table(root.file_name())) {
         let hidden = |path: &str| path.split('/').any(|part| part.starts_with(['.', '_']));
         let entries = source::list(root)?.into_iter().map(|e| e.path);
         let tables = entries.filter(|p| is_table(p) && !hidden(p));

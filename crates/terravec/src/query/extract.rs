@@ -101,15 +101,15 @@ pub struct Extraction {
     pub kind: Kind,
     /// Where it all comes from.
     pub provenance: Provenance,
-    dataset: Gridded,
-    layers: Vec<Vec<Layer>>,
-    bands: Option<Vec<usize>>,
+    pub(crate) dataset: Gridded,
+    pub(crate) layers: Vec<Vec<Layer>>,
+    pub(crate) bands: Option<Vec<usize>>,
     polygons: Option<(MultiPolygon<f64>, bool)>,
     resampling: Resampling,
     renormalise: bool,
     /// Of codes; an encoder has none.
     decoder: Option<Decoder>,
-    cache: Arc<BlockCache>,
+    pub(crate) cache: Arc<BlockCache>,
 }
 
 impl Extraction {

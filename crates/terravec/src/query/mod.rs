@@ -12,3 +12,13 @@ pub mod sample;
 pub mod stack;
 pub(crate) mod target;
 mod warp;
+
+pub(crate) use target::bounds_of;
+
+/// The box around regions, degrees.
+///
+/// # Errors
+/// If there is none.
+pub fn bounds(regions: &terravec_io::vector::Regions) -> crate::Result<Option<terravec_geo::LonLatBox>> {
+    bounds_of(&extract::Area::Regions { regions: regions.clone(), mask: false, all_touched: false })
+}

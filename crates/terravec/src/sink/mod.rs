@@ -40,6 +40,17 @@ pub fn check_absent(path: &Path, force: bool) -> Result<()> {
     if !force && path.exists() { Err(Error::Exists { path: path.to_path_buf() }) } else { Ok(()) }
 }
 
+/// Writes a small file, whole or not at all.
+///
+/// # Errors
+/// If the folder can't be written to.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write;
+    let part = terravec_io::atomic::PendingFile::create(path).map_err(Error::write(path))?;
+    part.file().write_all(bytes).map_err(Error::write(path))?;
+    part.commit().map_err(Error::write(path))
+}
+
 /// Writes an extraction to `path`, in the format its extension names: `.tif`, `.zarr`, `.npy`, `.png`, `.parquet`, `.arrow`,
 /// `.csv` or `.geojson`. Several periods become one file each (`out_2023.tif`) for GeoTIFF and PNG, a leading axis in NPY, more rows in
 /// tables.

@@ -3,6 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER};
+use url::Url;
+
+use super::super::Checksum;
+use super::super::store::crypto;
 
 /// What tells one state of an object from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,40 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => httpdate::parse_http_date(&value).ok()?.duration_since(SystemTime::now()).ok(),
     }
+}
+
+/// A signed address that says nothing of its end is asked for anew after this long.
+const SHORT: Duration = Duration::from_secs(300);
+
+/// For how long a signed address holds, with a minute to spare.
+pub(super) fn lifetime(url: &Url) -> Duration {
+    let get = |name: &str| url.query_pairs().find(|(n, _)| n == name).and_then(|(_, v)| v.parse().ok());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let seconds = get("X-Amz-Expires").or_else(|| get("Expires").map(|at: u64| at.saturating_sub(now)));
+    seconds.map_or(SHORT, |s| Duration::from_secs(s.saturating_sub(60)).min(4 * SHORT))
+}
+
+/// The checksum of the whole object, where its host publishes one.
+pub(super) fn checksum(headers: &HeaderMap) -> Option<Checksum> {
+    let get = |name: &'static str| text(headers, &HeaderName::from_static(name));
+    let is_hex = |t: &str, n: usize| t.len() == n && t.bytes().all(|b| b.is_ascii_hexdigit());
+    // Hugging Face: the tag of what it redirects to is the SHA-256 of large files.
+    let linked = get("x-linked-etag").map(|t| t.trim_matches('"').to_ascii_lowercase());
+    if let Some(sum) = linked.filter(|t| is_hex(t, 64)) {
+        return Some(Checksum::Sha256(sum));
+    }
+    let md5 = |text: &str| crypto::from_base64(text).filter(|b| b.len() == 16).map(|b| crypto::hex(&b));
+    let google = headers.get_all("x-goog-hash").iter().filter_map(|v| v.to_str().ok());
+    let google = google.flat_map(|v| v.split(',')).find_map(|v| v.trim().strip_prefix("md5=").and_then(md5));
+    let azure = || md5(&get("x-ms-blob-content-md5")?);
+    // Amazon: the tag is the MD5 of what was uploaded in one part and is not encrypted with a key of its own.
+    let amazon = || {
+        get("x-amz-request-id")?;
+        let plain = get("x-amz-server-side-encryption").is_none_or(|e| e == "AES256");
+        let tag = text(headers, &ETAG)?.trim_matches('"').to_ascii_lowercase();
+        (plain && is_hex(&tag, 32)).then_some(tag)
+    };
+    google.or_else(azure).or_else(amazon).map(Checksum::Md5)
 }
 
 /// One line out of an error's body: the message of a store's XML, a page's title, or the first line of plain

@@ -20,7 +20,8 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::address::{Web, parse};
-use super::{Fingerprint, Source, SourceError, check_range, plan};
+use super::store::{Door, Vars};
+use super::{Checksum, Fingerprint, Source, SourceError, check_range, plan};
 use answer::Identity;
 use fetch::Remote;
 
@@ -50,6 +51,18 @@ impl Default for HttpOptions {
     }
 }
 
+impl HttpOptions {
+    /// As by default, or with another patience, in seconds: no new try begins after it, and a third of it without a byte is
+    /// enough.
+    #[must_use]
+    pub fn with_patience(seconds: Option<f64>) -> Self {
+        let default = Self::default();
+        let Some(seconds) = seconds.filter(|s| s.is_finite() && *s > 0.0 && *s < 1e6) else { return default };
+        let retry_for = Duration::from_secs_f64(seconds);
+        Self { stall_timeout: default.stall_timeout.min(retry_for / 3), retry_for, ..default }
+    }
+}
+
 /// An object at an `http://` or `https://` address.
 ///
 /// Nothing is requested before the first read. Up to 64 requests run at a time in the whole process, over
@@ -73,7 +86,7 @@ impl HttpSource {
     /// # Errors
     /// When `url` is not an `http://` or `https://` address.
     pub fn new(url: &str, options: HttpOptions) -> Result<Self, SourceError> {
-        match parse(url)? {
+        match parse(url, &Vars::process())? {
             super::address::Address::Http(web) => Ok(Self::from_web(web, options)),
             super::address::Address::Path(_) => Err(SourceError::BadAddress {
                 url: url.to_owned(),
@@ -81,6 +94,32 @@ impl HttpSource {
                 help: "write it as https://HOST/PATH".into(),
             }),
         }
+    }
+
+    /// The object that all of `urls` lead to: when one fails, the next is tried.
+    ///
+    /// # Errors
+    /// When there is none, or one is no web address.
+    pub fn with_doors(urls: &[&str], options: HttpOptions) -> Result<Self, SourceError> {
+        let mut first =
+            Self::new(urls.first().copied().unwrap_or_default(), options.clone())?.remote.web.clone();
+        for url in urls.iter().skip(1) {
+            first.doors.extend(Self::new(url, options.clone())?.remote.web.doors.iter().cloned());
+        }
+        Ok(Self::from_web(first, options))
+    }
+
+    /// A whole document behind `doors`, and its `Link` header.
+    pub(super) fn page(
+        doors: Vec<Door>,
+        shown: &str,
+        options: HttpOptions,
+    ) -> Result<(Bytes, Option<String>), SourceError> {
+        let web = Web { doors, shown: shown.to_owned(), store: None, whole: String::new() };
+        let remote = Remote::new(web, options);
+        let lost = |what| SourceError::Io { url: shown.to_owned(), what };
+        let net = runtime::net().map_err(lost)?;
+        net.wait(async move { remote.page(net).await }).map_err(lost)?
     }
 
     pub(super) fn from_web(web: Web, options: HttpOptions) -> Self {
@@ -172,5 +211,9 @@ impl Source for HttpSource {
         let etag = identity.etag.as_ref().map(|tag| format!("etag:{tag}"));
         let version = etag.or_else(|| identity.modified.as_ref().map(|time| format!("modified:{time}")));
         Ok(Fingerprint { size: identity.size, version })
+    }
+
+    fn checksum(&self) -> Option<Checksum> {
+        self.remote.checksum.get().cloned()
     }
 }

@@ -1,11 +1,12 @@
 //! The threads and connections that all web sources share.
 
+use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Requests in flight at a time in this process. One per band of an AlphaEarth tile, so that a window of 64
 /// bands takes one round trip; object stores take several times that from one client, and a process stays far
@@ -14,6 +15,9 @@ const IN_FLIGHT: usize = 64;
 
 /// Two threads move more bytes than a 10 Gbit/s line brings; decoding needs the other cores.
 const THREADS: usize = 2;
+
+/// Hosts that choke on as many: requests in flight to one of these.
+const FEWER: [(&str, usize); 3] = [("data.source.coop", 8), ("huggingface.co", 16), ("hf.co", 16)];
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -24,7 +28,46 @@ pub(super) struct Net {
     process: u32,
     handle: Handle,
     pub(super) client: reqwest::Client,
-    pub(super) slots: Semaphore,
+    slots: Semaphore,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+/// What all requests to a host share.
+pub(super) struct Host {
+    slots: Semaphore,
+    /// Nothing is asked before this moment: the host wants to be left alone.
+    paused: Mutex<Instant>,
+}
+
+/// Leave to send one request.
+pub(super) struct Slots<'a>(#[allow(dead_code)] [SemaphorePermit<'a>; 2]);
+
+impl Host {
+    fn new(name: &str) -> Self {
+        let fewer = FEWER.iter().find(|(n, _)| *n == name).map_or(IN_FLIGHT, |(_, n)| *n);
+        Self { slots: Semaphore::new(fewer), paused: Mutex::new(Instant::now()) }
+    }
+
+    /// Waits until a request may be sent; a pause longer than `patience` is not waited for, since the answer will be an error.
+    pub(super) async fn enter<'a>(&'a self, net: &'a Net, patience: Duration) -> Slots<'a> {
+        let pause = self
+            .paused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .saturating_duration_since(Instant::now());
+        if !pause.is_zero() && pause <= patience {
+            tokio::time::sleep(pause).await;
+        }
+        // The semaphores are never closed.
+        let own = self.slots.acquire().await.expect("open");
+        Slots([own, net.slots.acquire().await.expect("open")])
+    }
+
+    /// Leaves the host alone for a while.
+    pub(super) fn pause(&self, time: Duration) {
+        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        *paused = (*paused).max(Instant::now() + time);
+    }
 }
 
 static NET: Mutex<Option<&'static Net>> = Mutex::new(None);
@@ -55,12 +98,21 @@ impl Net {
             .pool_max_idle_per_host(IN_FLIGHT)
             // The address may hold a signature that is none of the next host's business.
             .referer(false)
+            // Followed by hand, because credentials are for one host alone.
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| format!("can't set up secure connections: {}", cause(&e)))?;
         let handle = runtime.handle().clone();
         // The threads serve until the process ends.
         std::mem::forget(runtime);
-        Ok(Self { process: std::process::id(), handle, client, slots: Semaphore::new(IN_FLIGHT) })
+        let (slots, hosts) = (Semaphore::new(IN_FLIGHT), Mutex::default());
+        Ok(Self { process: std::process::id(), handle, client, slots, hosts })
+    }
+
+    /// What requests to the host of this name share.
+    pub(super) fn host(&self, name: &str) -> Arc<Host> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(hosts.entry(name.to_owned()).or_insert_with(|| Arc::new(Host::new(name))))
     }
 
     /// Runs `future` on the network's threads and waits for it on this one. Waiting on a channel, unlike

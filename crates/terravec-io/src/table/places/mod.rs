@@ -29,6 +29,17 @@ pub enum PlaceColumns {
     Box(usize),
 }
 
+impl PlaceColumns {
+    /// Their numbers.
+    #[must_use]
+    pub fn columns(&self) -> Vec<usize> {
+        match *self {
+            Self::Geometry(column) | Self::Box(column) => vec![column],
+            Self::LonLat(lon, lat) => vec![lon, lat],
+        }
+    }
+}
+
 /// Takes places out of batches of one table.
 #[derive(Debug, Clone)]
 pub struct Placer {

@@ -1,0 +1,196 @@
+//! What a question costs before it is asked: files, requests, bytes, memory, time and money.
+//!
+//! The same plans that reads follow say which byte ranges they would fetch. Headers of some files have to be read for that, of at
+//! most [`OPENED`] per period; for the rest the mean of those is taken, and the estimate says so.
+
+mod raster;
+mod table;
+
+use terravec_io::vector::Points;
+
+pub use raster::extract;
+pub use table::rows;
+
+use crate::cache::{parse_size, show_size};
+use crate::dataset::{Dataset, SampleRequest};
+use crate::error::{Error, Result};
+use crate::patch::PatchQuery;
+
+/// Files whose headers are read for an estimate.
+const OPENED: usize = 24;
+/// What reading a header takes.
+const HEADER: u64 = 64 * 1024;
+/// Two batches as stored, and one decoded: what a reader holds beside its answer.
+const READER: u64 = (2 * 32 + 128) << 20;
+/// Requests that are in flight together, and what each waits for, seconds: an archive on another continent.
+const TOGETHER: f64 = 64.0;
+const LATENCY: f64 = 0.1;
+
+/// What a question costs.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Estimate {
+    /// Files that are read.
+    pub files: usize,
+    /// Of those, files whose headers were read to say this. The others are taken to be like them.
+    pub files_opened: usize,
+    /// Requests, headers included; local files need none, but are counted alike.
+    pub requests: u64,
+    /// Bytes that are read, headers included, as if nothing was in the cache.
+    pub bytes: u64,
+    /// Numbers of the answer, as bytes.
+    pub answer_bytes: u64,
+    /// Memory at the peak, at most about this.
+    pub memory: u64,
+    /// What the numbers are: `at most …` or `mean of … files`. Where tiles overlap, one may be enough.
+    pub basis: String,
+}
+
+/// The line between here and the host.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Line {
+    /// Bytes per second.
+    pub bandwidth: f64,
+    /// What the host's owner, or a requester who pays, is charged per 10⁹ bytes, US dollars.
+    pub usd_per_gb: f64,
+}
+
+impl Default for Line {
+    /// 100 Mbit/s, and Amazon's price of 2026 for traffic to the internet.
+    fn default() -> Self {
+        Self { bandwidth: 12.5e6, usd_per_gb: 0.09 }
+    }
+}
+
+impl Line {
+    /// Seconds that `estimate` takes on this line, decoding not counted.
+    #[must_use]
+    pub fn seconds(&self, estimate: &Estimate) -> f64 {
+        let rounds = (estimate.requests as f64 / TOGETHER).ceil();
+        estimate.bytes as f64 / self.bandwidth + rounds * LATENCY
+    }
+
+    /// What the transfer costs whoever pays for it.
+    #[must_use]
+    pub fn usd(&self, bytes: u64) -> f64 {
+        bytes as f64 / 1e9 * self.usd_per_gb
+    }
+
+    /// `100Mbit/s`, `12MB/s`, or a number of bytes per second.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn parse_bandwidth(text: &str) -> Result<f64> {
+        let rate = text.trim().trim_end_matches("/s").trim_end_matches("ps");
+        let (rate, bits) = match rate.strip_suffix("bit") {
+            Some(rate) => (rate, 8.0),
+            None => (rate, 1.0),
+        };
+        match parse_size(rate) {
+            Ok(n) if n > 0 => Ok(n as f64 / bits),
+            _ => Err(Error::query(
+                format!("{text:?} is no bandwidth"),
+                "write 100Mbit/s, 12MB/s or a number of bytes per second",
+            )),
+        }
+    }
+}
+
+impl Estimate {
+    /// Sums what `opened` files cost, and takes `files` to be like them on the whole.
+    fn of(opened: &[(u64, u64)], files: usize, answer_bytes: u64, memory: u64) -> Self {
+        let (requests, bytes) = opened.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let scale = if opened.is_empty() { 0.0 } else { files as f64 / opened.len() as f64 };
+        let scaled = |n: u64| if opened.len() == files { n } else { (n as f64 * scale).round() as u64 };
+        let headers = files as u64;
+        Self {
+            files,
+            files_opened: opened.len(),
+            requests: scaled(requests) + headers,
+            bytes: scaled(bytes) + headers * HEADER,
+            answer_bytes,
+            memory,
+            basis: if opened.len() == files {
+                "at most, by the blocks' places; headers taken as 64 KiB each".into()
+            } else {
+                format!("mean of {} files", opened.len())
+            },
+        }
+    }
+}
+
+/// What sampling `points` costs.
+///
+/// # Errors
+/// If a year is not there, or a header or footer can't be read.
+pub fn sample(dataset: &Dataset, points: &Points, request: &SampleRequest) -> Result<Estimate> {
+    match dataset {
+        Dataset::Raster(d) => raster::sample(d, points, &request.years),
+        Dataset::Patch(d) => {
+            let query = PatchQuery {
+                years: request.years.clone(),
+                time: request.time,
+                conditions: request.conditions.clone(),
+                ..PatchQuery::default()
+            };
+            table::rows_at(d, &query, points)
+        }
+        Dataset::Location(_) => {
+            Ok(Estimate { basis: "computed: nothing is read".into(), ..Estimate::of(&[], 0, 0, READER) })
+        }
+    }
+}
+
+/// Refuses to fetch `bytes` where no more than `most` are allowed.
+///
+/// # Errors
+/// If it is more, or `most` is no size.
+pub fn allow(bytes: u64, most: Option<&str>) -> Result<()> {
+    let Some(most) = most else { return Ok(()) };
+    let limit = parse_size(most)?;
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(Error::query(
+        format!("this would read about {}, more than --max-bytes {most}", show_size(bytes)),
+        "ask for less (a smaller box, fewer years or bands), or allow more; nothing was read but headers",
+    ))
+}
+
+/// Up to [`OPENED`] of `n` things, spread evenly.
+fn spread(n: usize) -> Vec<usize> {
+    let count = n.min(OPENED);
+    (0..count).map(|i| i * n / count).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_stand_for_all() {
+        let one = Estimate::of(&[(2, 100), (4, 300)], 4, 0, 0);
+        assert_eq!((one.requests, one.bytes, one.files_opened), (12 + 4, 800 + 4 * HEADER, 2));
+        assert!(Estimate::of(&[(1, 1)], 1, 0, 0).basis.contains("at most"));
+        assert_eq!(Estimate::of(&[], 0, 0, 0).bytes, 0);
+        assert_eq!(spread(3), [0, 1, 2]);
+        assert_eq!(spread(48)[..3], [0, 2, 4]);
+    }
+
+    #[test]
+    fn lines_have_a_bandwidth_and_a_price() {
+        assert_eq!(Line::parse_bandwidth("100Mbit/s").unwrap(), 12.5e6);
+        assert_eq!(Line::parse_bandwidth("12MB/s").unwrap(), 12e6);
+        assert!(Line::parse_bandwidth("fast").is_err() && Line::parse_bandwidth("0").is_err());
+        let line = Line { bandwidth: 1e6, usd_per_gb: 0.1 };
+        let estimate = Estimate { bytes: 2_000_000, requests: 65, ..Estimate::of(&[], 0, 0, 0) };
+        assert!((line.seconds(&estimate) - 2.2).abs() < 1e-9);
+        assert!((line.usd(5_000_000_000) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_limit_is_kept() {
+        assert!(allow(10, None).is_ok() && allow(10, Some("10")).is_ok());
+        assert!(allow(11, Some("10")).unwrap_err().to_string().contains("--max-bytes"));
+        assert!(allow(1, Some("x")).is_err());
+    }
+}
