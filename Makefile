@@ -65,6 +65,7 @@ bench: $(BENCH_VENV)/.installed release
 	$(BENCH_VENV)/bin/python bench/tables.py --bin-dir $(TARGET)/release
 	cargo build --release -p terravec-location --examples
 	$(BENCH_VENV)/bin/python bench/location.py --bin-dir $(TARGET)/release
+	$(BENCH_VENV)/bin/python bench/learn.py --bin-dir $(TARGET)/release
 	$(BENCH_VENV)/bin/pip install --quiet --force-reinstall --no-deps .
 	$(BENCH_VENV)/bin/python bench/python.py
 	$(BENCH_VENV)/bin/python bench/search.py
