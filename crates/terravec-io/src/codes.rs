@@ -161,6 +161,27 @@ impl Samples {
         self.len() == 0
     }
 
+    /// The numbers of little-endian bytes.
+    #[must_use]
+    pub fn from_le_bytes(dtype: DType, bytes: &[u8]) -> Self {
+        macro_rules! wide {
+            ($t:ty) => {
+                bytes.as_chunks().0.iter().map(|b| <$t>::from_le_bytes(*b)).collect::<Vec<$t>>().into()
+            };
+        }
+        match dtype {
+            DType::U8 => Self::U8(bytes.to_vec()),
+            DType::I8 => Self::I8(bytes.iter().map(|b| b.cast_signed()).collect()),
+            DType::U16 => wide!(u16),
+            DType::I16 => wide!(i16),
+            DType::U32 => wide!(u32),
+            DType::I32 => wide!(i32),
+            DType::F16 => wide!(f16),
+            DType::F32 => wide!(f32),
+            DType::F64 => wide!(f64),
+        }
+    }
+
     /// The columns of a table of `width` columns, one after the other: pixel by pixel becomes band by band.
     ///
     /// # Panics

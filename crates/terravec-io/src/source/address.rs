@@ -72,6 +72,13 @@ impl Location {
         self.without_query().rsplit(['/', '\\']).next().unwrap_or_default()
     }
 
+    /// Where the cache keeps what was made of it in this state; `None` for local files and without a cache.
+    #[must_use]
+    pub fn made(&self, state: &super::Fingerprint, what: &str) -> Option<super::cache::Made> {
+        let cache = super::cache::current().filter(|_| self.is_remote() && state.version.is_some())?;
+        Some(cache.made(self.without_query(), state, what))
+    }
+
     /// Whether it is an address rather than a local path.
     #[must_use]
     pub fn is_remote(&self) -> bool {

@@ -14,7 +14,7 @@ use super::gdal::{self, Metadata};
 use super::georef::{self, GeoReference};
 use super::ifd::{self, File, tag};
 use super::image::{Image, Overlap, Place};
-use crate::source::{self, Source};
+use crate::source::{self, Fingerprint, Source};
 use crate::{Codes, DType, Samples};
 
 /// One resolution of a file.
@@ -230,6 +230,14 @@ impl GeoTiff {
     #[must_use]
     pub fn levels(&self) -> &[Level] {
         &self.levels
+    }
+
+    /// What tells this state of the file from another.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn fingerprint(&self) -> Result<Fingerprint, TiffError> {
+        Ok(self.file.source.fingerprint()?)
     }
 
     /// Whether the file holds a mask of valid pixels.

@@ -12,6 +12,7 @@ pub(crate) mod own;
 mod product;
 pub(crate) mod reader;
 mod recognise;
+mod shelf;
 mod tile;
 mod zarr;
 mod zarr_place;

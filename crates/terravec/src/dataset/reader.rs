@@ -8,6 +8,7 @@ use terravec_io::source::Location;
 use terravec_io::{Codes, Samples};
 
 use super::file::{RasterFile, Stored};
+use super::shelf::Shelf;
 use crate::codec::Decoder;
 use crate::error::{Error, Result};
 use crate::query::pixels::{Form, Pixels};
@@ -229,7 +230,13 @@ impl TileReader {
         form: Form,
     ) -> Result<Pixels> {
         let stored = self.stored_bands(bands);
-        self.pixels(self.file.read_points(&stored, at)?, bands, form)
+        let shelf =
+            if stored.len() == self.file.bands() { Shelf::of(&self.file, &self.location)? } else { None };
+        let read = match shelf {
+            Some(shelf) => shelf.read_points(&self.file, at)?,
+            None => self.file.read_points(&stored, at)?,
+        };
+        self.pixels(read, bands, form)
     }
 }
 

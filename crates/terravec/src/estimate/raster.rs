@@ -1,6 +1,6 @@
 //! Estimates for rasters: blocks of tiles, by the plans that reads follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use terravec_geo::{Transform, Window, transform_bbox};
 use terravec_io::source::cost;
@@ -60,12 +60,24 @@ pub fn extract(plan: &Extraction) -> Result<Estimate> {
         };
         Ok(match &reader.file {
             RasterFile::Tiff(tiff) => cost(&tiff.ranges(&stored, window)?),
+            file @ RasterFile::Zarr(_) => {
+                let (bw, bh) = file.block_size();
+                let across = window.end_col().div_ceil(bw) - window.col / bw;
+                let down = window.end_row().div_ceil(bh) - window.row / bh;
+                blocks(file, across * down, stored.len())
+            }
             other => (1, (window.width * window.height * stored.len() * other.dtype().size()) as u64),
         })
     };
     let opened: Vec<(u64, u64)> =
         spread(wanted.len()).into_iter().map(|i| read(&wanted[i])).collect::<Result<_>>()?;
     Ok(Estimate::of(&opened, wanted.len(), answer, memory))
+}
+
+/// Requests and bytes of so many chunks, as if they were not compressed: how far they are is told only by indexes in the shards.
+fn blocks(file: &RasterFile, count: usize, bands: usize) -> (u64, u64) {
+    let (bw, bh) = file.block_size();
+    (count as u64, (count * bw * bh * bands * file.dtype().size()) as u64)
 }
 
 /// What sampling `points` costs. Points in places where tiles overlap may be looked up in a second tile.
@@ -86,6 +98,11 @@ pub(super) fn sample(dataset: &RasterDataset, points: &Points, years: &Years) ->
         let stored: Vec<usize> = (0..reader.decoder.stored_bands()).collect();
         Ok(match &reader.file {
             RasterFile::Tiff(tiff) => cost(&tiff.ranges_of_points(&stored, at)?),
+            file @ RasterFile::Zarr(_) => {
+                let (bw, bh) = file.block_size();
+                let touched: BTreeSet<_> = at.iter().map(|(col, row)| (col / bw, row / bh)).collect();
+                blocks(file, touched.len(), stored.len())
+            }
             other => (at.len() as u64, (at.len() * stored.len() * other.dtype().size()) as u64),
         })
     };

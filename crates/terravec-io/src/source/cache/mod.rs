@@ -11,10 +11,13 @@ mod source;
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
 
 pub use source::CachedSource;
 
@@ -64,6 +67,28 @@ pub fn set(cache: Option<Cache>) {
 #[must_use]
 pub fn current() -> Option<Cache> {
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Something made of an object, kept in parts; see [`Cache::made`].
+#[derive(Debug, Clone)]
+pub struct Made {
+    cache: Cache,
+    folder: PathBuf,
+}
+
+impl Made {
+    /// A part, if it is there and is what was written.
+    #[must_use]
+    pub fn read(&self, range: &Range<u64>) -> Option<Bytes> {
+        entry::read(&self.folder, range)
+    }
+
+    /// Keeps a part. A cache that can't be written is no failure.
+    pub fn write(&self, range: &Range<u64>, bytes: &[u8]) {
+        if entry::write(&self.folder, range, bytes).is_ok() {
+            self.cache.wrote(bytes.len() as u64);
+        }
+    }
 }
 
 /// What a cache holds.
@@ -136,6 +161,13 @@ impl Cache {
             let _ = place.write_about(&about);
             self.wrote(bytes.len() as u64);
         }
+    }
+
+    /// A place for what was made of the object at `address`, in this state. Parts of it are kept by the range of bytes that they are.
+    #[must_use]
+    pub fn made(&self, address: &str, state: &Fingerprint, what: &str) -> Made {
+        let place = Place::of(&self.root(), &format!("{what}\n{address}"));
+        Made { folder: place.version(state), cache: self.clone() }
     }
 
     /// Other things lie in the cache's folder, too: indexes, weights.
