@@ -34,7 +34,9 @@ def make(root):
     from zarr.codecs import BloscCodec
 
     rng = np.random.default_rng(1)
-    codes = np.clip(rng.normal(0, 36, (1, BANDS, SIDE, SIDE)), -127, 127).astype(np.int8)
+    codes = np.empty((1, BANDS, SIDE, SIDE), np.int8)
+    for band in codes[0]:
+        band[:] = np.clip(36 * rng.standard_normal((SIDE, SIDE), np.float32), -127, 127)
     scales = rng.uniform(0.02, 0.12, (1, SIDE, SIDE)).astype(np.float32)
     store = zarr.create_group(
         root,
