@@ -1,6 +1,6 @@
 """terravec beside zarr-python on a store as TESSERA's; prints a report.
 
-    python bench/zarr.py --bin-dir target/release [--runs 3]
+    python bench/zarr_stores.py --bin-dir target/release [--runs 3]
 
 The store: 2048² pixels × 128 int8 with float32 scales, Zarr v3, Blosc (zstd, bits shuffled), chunks of 32² in shards of 1024²
 (written by zarr-python). Questions: 1 000 and 10 000 points spread over it, and a window of 1 000² pixels, local and over HTTP with
