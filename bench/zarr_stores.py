@@ -1,6 +1,6 @@
 """terravec beside zarr-python on a store as TESSERA's; prints a report.
 
-    python bench/zarr.py --bin-dir target/release [--runs 3]
+    python bench/zarr_stores.py --bin-dir target/release [--runs 3]
 
 The store: 2048² pixels × 128 int8 with float32 scales, Zarr v3, Blosc (zstd, bits shuffled), chunks of 32² in shards of 1024²
 (written by zarr-python). Questions: 1 000 and 10 000 points spread over it, and a window of 1 000² pixels, local and over HTTP with
@@ -34,7 +34,9 @@ def make(root):
     from zarr.codecs import BloscCodec
 
     rng = np.random.default_rng(1)
-    codes = np.clip(rng.normal(0, 36, (1, BANDS, SIDE, SIDE)), -127, 127).astype(np.int8)
+    codes = np.empty((1, BANDS, SIDE, SIDE), np.int8)
+    for band in codes[0]:
+        band[:] = np.clip(36 * rng.standard_normal((SIDE, SIDE), np.float32), -127, 127)
     scales = rng.uniform(0.02, 0.12, (1, SIDE, SIDE)).astype(np.float32)
     store = zarr.create_group(
         root,
