@@ -33,6 +33,8 @@ def open(
     catalog: PathLike | Iterable[PathLike] | None = None,
     cache_dir: PathLike | None = None,
     block_cache: int = BLOCK_CACHE,
+    depth: int | None = None,
+    at: str | None = None,
 ) -> "Dataset":
     """Open a dataset.
 
@@ -57,7 +59,7 @@ def open(
         If there is nothing, or something else.
     """
     cache = None if cache_dir is None else os.fspath(cache_dir)
-    return Dataset(os.fspath(spec), paths(catalog), cache, block_cache)
+    return Dataset(os.fspath(spec), paths(catalog), cache, block_cache, depth, at)
 
 
 class Dataset:
@@ -66,14 +68,25 @@ class Dataset:
     Several threads may use one at a time. It can be pickled: the other process opens it again, as does a child of `fork`.
     """
 
-    def __init__(self, spec: str, catalog: list[str], cache_dir: str | None, block_cache: int = BLOCK_CACHE):
+    def __init__(
+        self,
+        spec: str,
+        catalog: list[str],
+        cache_dir: str | None,
+        block_cache: int = BLOCK_CACHE,
+        depth: int | None = None,
+        at: str | None = None,
+    ):
         self.spec, self._catalog, self._cache_dir, self._blocks = spec, catalog, cache_dir, block_cache
+        self._depth, self._at = depth, at
         self._opened: _native.Dataset | None = None
         self._process = 0
         self._open()
 
     def _open(self) -> _native.Dataset:
-        self._opened = _native.Dataset(self.spec, self._catalog, self._cache_dir, self._blocks)
+        self._opened = _native.Dataset(
+            self.spec, self._catalog, self._cache_dir, self._blocks, self._depth, self._at
+        )
         self._process = os.getpid()
         return self._opened
 
@@ -99,7 +112,7 @@ class Dataset:
             raise TerravecError(f"{self.spec} was closed", "open it again")
         whole = [os.path.abspath(p) for p in self._catalog]
         cache = None if self._cache_dir is None else os.path.abspath(self._cache_dir)
-        return type(self), (_whole(self.spec), whole, cache, self._blocks)
+        return type(self), (_whole(self.spec), whole, cache, self._blocks, self._depth, self._at)
 
     # --- what it is -----------------------------------------------------------------------------------------
 

@@ -249,7 +249,15 @@ def learn_arrays(
 ) -> Model: ...
 
 class Dataset:
-    def __init__(self, spec: str, paths: Sequence[str], cache_dir: str | None, block_cache: int) -> None: ...
+    def __init__(
+        self,
+        spec: str,
+        paths: Sequence[str],
+        cache_dir: str | None,
+        block_cache: int,
+        depth: int | None,
+        at: str | None,
+    ) -> None: ...
     def estimate_sample(self, points: Points, year: str | None, bandwidth: str | None) -> str: ...
     def estimate_rows(
         self, bbox: str | None, regions: Regions | None, year: str | None, bandwidth: str | None

@@ -35,7 +35,7 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) depth: Option<u32>,
     /// State of an Icechunk repository: branch=NAME, tag=NAME or snapshot=ID [default: branch=main].
-    #[arg(long, global = true, value_name = "STATE", value_parser = state)]
+    #[arg(long, global = true, value_name = "STATE", value_parser = str::parse::<At>)]
     pub(crate) at: Option<At>,
     /// The most the cache holds of what comes over the network, such as 20GB [default: $TERRAVEC_CACHE_SIZE, else 10GB].
     #[arg(long, global = true, value_name = "SIZE")]
@@ -57,15 +57,6 @@ pub(crate) struct Cli {
 impl Cli {
     pub(crate) fn json(&self) -> bool {
         self.json
-    }
-}
-
-fn state(text: &str) -> Result<At, String> {
-    match text.split_once('=') {
-        Some(("branch", name)) => Ok(At::Branch(name.to_owned())),
-        Some(("tag", name)) => Ok(At::Tag(name.to_owned())),
-        Some(("snapshot", id)) => Ok(At::Snapshot(id.to_owned())),
-        _ => Err("write branch=NAME, tag=NAME or snapshot=ID".to_owned()),
     }
 }
 

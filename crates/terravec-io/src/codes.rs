@@ -163,15 +163,15 @@ impl Samples {
 
     /// The numbers of little-endian bytes.
     #[must_use]
-    pub fn from_le_bytes(dtype: DType, bytes: &[u8]) -> Self {
+    pub fn from_le_bytes(dtype: DType, bytes: Vec<u8>) -> Self {
         macro_rules! wide {
             ($t:ty) => {
                 bytes.as_chunks().0.iter().map(|b| <$t>::from_le_bytes(*b)).collect::<Vec<$t>>().into()
             };
         }
         match dtype {
-            DType::U8 => Self::U8(bytes.to_vec()),
-            DType::I8 => Self::I8(bytes.iter().map(|b| b.cast_signed()).collect()),
+            DType::U8 => Self::U8(bytes),
+            DType::I8 => Self::I8(bytes.into_iter().map(u8::cast_signed).collect()),
             DType::U16 => wide!(u16),
             DType::I16 => wide!(i16),
             DType::U32 => wide!(u32),

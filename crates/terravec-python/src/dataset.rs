@@ -66,11 +66,17 @@ impl Dataset {
         paths: Vec<PathBuf>,
         cache_dir: Option<PathBuf>,
         block_cache: usize,
+        depth: Option<usize>,
+        at: Option<&str>,
     ) -> PyResult<Self> {
         crate::remote::cache_for(py, cache_dir.as_ref())?;
         let mut options = OpenOptions::new(catalog(py, &paths)?);
         options.cache_dir = cache_dir;
         options.block_cache = block_cache;
+        options.depth = depth;
+        if let Some(at) = at {
+            options.at = Some(at.parse().map_err(|e: String| errors::usage(py, e, ""))?);
+        }
         work::run(py, None, move |_| terravec::Dataset::open(&spec, &options)).map(|d| Self(Arc::new(d)))
     }
 

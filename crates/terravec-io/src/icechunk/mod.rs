@@ -43,6 +43,20 @@ impl Default for At {
     }
 }
 
+impl std::str::FromStr for At {
+    type Err = String;
+
+    /// `branch=NAME`, `tag=NAME` or `snapshot=ID`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some(("branch", name)) => Ok(Self::Branch(name.to_owned())),
+            Some(("tag", name)) => Ok(Self::Tag(name.to_owned())),
+            Some(("snapshot", id)) => Ok(Self::Snapshot(id.to_owned())),
+            _ => Err(format!("`{text}` names no state: write branch=NAME, tag=NAME or snapshot=ID")),
+        }
+    }
+}
+
 /// A state of a repository.
 #[derive(Debug)]
 pub struct Icechunk {

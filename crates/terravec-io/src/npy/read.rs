@@ -3,9 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use half::f16;
-
 use super::error::NpyError;
 use super::header::{self, Header, Order};
 use crate::source::Source;
@@ -82,9 +79,8 @@ impl Npy {
                 ranges.push(from..from + len as u64 * size);
             }
         }
-        let mut parts = self.source.read_ranges(&ranges)?;
-        let bytes = if let [_] = parts.as_slice() { parts.remove(0) } else { Bytes::from(parts.concat()) };
-        let samples = numbers(&bytes, self.header.dtype, self.header.big_endian);
+        let bytes = self.source.read_ranges(&ranges)?.concat();
+        let samples = numbers(bytes, self.header.dtype, self.header.big_endian);
         if self.header.order == Order::C || shape.len() < 2 {
             return Ok(samples);
         }
@@ -150,26 +146,11 @@ fn c_order(lengths: &[usize]) -> impl Iterator<Item = usize> {
 }
 
 /// Bytes of a file as numbers.
-fn numbers(bytes: &[u8], dtype: DType, big_endian: bool) -> Samples {
-    macro_rules! read {
-        ($t:ty) => {{
-            const N: usize = std::mem::size_of::<$t>();
-            let (chunks, _) = bytes.as_chunks::<N>();
-            let one = if big_endian { <$t>::from_be_bytes } else { <$t>::from_le_bytes };
-            Samples::from(chunks.iter().map(|b| one(*b)).collect::<Vec<$t>>())
-        }};
+fn numbers(mut bytes: Vec<u8>, dtype: DType, big_endian: bool) -> Samples {
+    if big_endian {
+        bytes.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
     }
-    match dtype {
-        DType::U8 => Samples::U8(bytes.to_vec()),
-        DType::I8 => Samples::I8(bytes.iter().map(|b| b.cast_signed()).collect()),
-        DType::U16 => read!(u16),
-        DType::I16 => read!(i16),
-        DType::U32 => read!(u32),
-        DType::I32 => read!(i32),
-        DType::F16 => read!(f16),
-        DType::F32 => read!(f32),
-        DType::F64 => read!(f64),
-    }
+    Samples::from_le_bytes(dtype, bytes)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use half::f16;
 use rayon::prelude::*;
 
 use super::cache::ShardCache;
@@ -106,6 +105,8 @@ impl Array {
     /// If the region is not inside the array, or the store can't be read.
     pub fn begin(&self, region: &[Range<u64>]) -> Result<Begun, ZarrError> {
         self.check(region)?;
+        // Before the chunks are told one by one: what can't be answered is not looked for.
+        self.room(&region.iter().map(|r| (r.end - r.start) as usize).collect::<Vec<_>>())?;
         let empty = region.iter().any(|r| r.start == r.end);
         let cells = if empty { Vec::new() } else { cells_of(region, &self.unit().shape) };
         self.fetch_first(&cells)
@@ -177,7 +178,7 @@ impl Array {
     /// # Errors
     /// As [`read_samples`](Self::read_samples).
     pub fn read_samples_begun(&self, region: &[Range<u64>], begun: Begun) -> Result<Samples, ZarrError> {
-        Ok(samples(self.dtype()?, self.read_begun(region, begun)?))
+        Ok(Samples::from_le_bytes(self.dtype()?, self.read_begun(region, begun)?))
     }
 
     /// The elements at `points`, each of which gives an index on `axes` (two different ones); all other axes are read over
@@ -231,7 +232,7 @@ impl Array {
         shape.push(points.len());
         let mut out = self.blank(&shape)?;
         if out.is_empty() {
-            return Ok(samples(dtype, out));
+            return Ok(Samples::from_le_bytes(dtype, out));
         }
         let strides = nd::strides(chunk);
         let (ca, cb) = (chunk[axes[0]] as u64, chunk[axes[1]] as u64);
@@ -261,7 +262,7 @@ impl Array {
                 }
             },
         )?;
-        Ok(samples(dtype, out))
+        Ok(Samples::from_le_bytes(dtype, out))
     }
 
     /// The type of the elements, if vectors can be made of them.
@@ -293,14 +294,19 @@ impl Array {
         Err(self.request(format!("{region:?} is no part of an array of {shape:?}")))
     }
 
-    /// Room for an answer, filled with what was never written reads as.
-    fn blank(&self, shape: &[usize]) -> Result<Vec<u8>, ZarrError> {
+    /// Bytes of an answer of this shape, if memory can hold it.
+    fn room(&self, shape: &[usize]) -> Result<usize, ZarrError> {
         let item = self.item()?;
         let bytes = shape.iter().try_fold(item, |n, size| n.checked_mul(*size));
         // Asking for more than there is would end the process.
-        let Some(bytes) = bytes.filter(|n| Vec::<u8>::new().try_reserve_exact(*n).is_ok()) else {
-            return Err(self.request(format!("{shape:?} elements do not fit in memory; read smaller parts")));
-        };
+        bytes.filter(|n| Vec::<u8>::new().try_reserve_exact(*n).is_ok()).ok_or_else(|| {
+            self.request(format!("{shape:?} elements do not fit in memory; read smaller parts"))
+        })
+    }
+
+    /// Room for an answer, filled with what was never written reads as.
+    fn blank(&self, shape: &[usize]) -> Result<Vec<u8>, ZarrError> {
+        let (bytes, item) = (self.room(shape)?, self.item()?);
         let fill = &self.metadata.fill;
         Ok(if fill.iter().all(|b| *b == fill[0]) {
             vec![fill.first().copied().unwrap_or(0); bytes]
@@ -353,24 +359,4 @@ fn copy(
         }
         plane[t * item..][..run].copy_from_slice(&chunk[s * item..][..run]);
     });
-}
-
-/// Numbers of little-endian bytes.
-fn samples(dtype: DType, bytes: Vec<u8>) -> Samples {
-    macro_rules! wide {
-        ($t:ty) => {
-            bytes.as_chunks().0.iter().map(|b| <$t>::from_le_bytes(*b)).collect::<Vec<$t>>().into()
-        };
-    }
-    match dtype {
-        DType::U8 => Samples::U8(bytes),
-        DType::I8 => Samples::I8(bytes.into_iter().map(u8::cast_signed).collect()),
-        DType::U16 => wide!(u16),
-        DType::I16 => wide!(i16),
-        DType::U32 => wide!(u32),
-        DType::I32 => wide!(i32),
-        DType::F16 => wide!(f16),
-        DType::F32 => wide!(f32),
-        DType::F64 => wide!(f64),
-    }
 }

@@ -95,7 +95,7 @@ impl Shelf {
             let from = (row * self.side + col) * pixel;
             bytes.extend_from_slice(&squares[&square_of(place)][from..from + pixel]);
         }
-        let samples = Samples::from_le_bytes(self.dtype, &bytes).transposed(self.bands);
+        let samples = Samples::from_le_bytes(self.dtype, bytes).transposed(self.bands);
         Ok((Codes::new(samples, self.bands, 1, at.len()), None))
     }
 
