@@ -5,6 +5,7 @@ use std::path::Path;
 use terravec_io::source::Location;
 use terravec_io::vector::Points;
 
+use super::listing::Listing;
 use super::open::{OpenOptions, not_found, open_raster, split_spec};
 use super::product::{is_npy, is_raster};
 use super::{RasterDataset, open_zarr};
@@ -87,13 +88,14 @@ impl Dataset {
         if let Some(store) = open_zarr::open(&location, asked, options)? {
             return Ok(Self::Raster(store));
         }
+        let listing = Listing::new(location);
         let tables = match &product {
             // Vectors of rasters are handed on as tables, too.
-            Some((p, _)) => p.format.form() == Form::Table || is_table_file(&location),
-            None => holds_tables(&location)?,
+            Some((p, _)) => p.format.form() == Form::Table || is_table_file(listing.root()),
+            None => holds_tables(&listing)?,
         };
         if tables {
-            return Ok(Self::Patch(PatchDataset::open(location, product, catalog)?));
+            return Ok(Self::Patch(PatchDataset::open(&listing, product, catalog)?));
         }
         if let Some((p, _)) = &product
             && !is_raster(p)
@@ -104,7 +106,7 @@ impl Dataset {
                 format!("`terravec products {}` says how it is published", p.id),
             ));
         }
-        Ok(Self::Raster(open_raster(location, product, options)?))
+        Ok(Self::Raster(open_raster(&listing, product, options)?))
     }
 
     /// The same in one month (1–12), which some location encoders need.
@@ -205,7 +207,8 @@ fn is_table_file(location: &Location) -> bool {
 }
 
 /// Whether what lies there is tables rather than rasters, by the names of files.
-fn holds_tables(location: &Location) -> Result<bool> {
+fn holds_tables(listing: &Listing) -> Result<bool> {
+    let location = listing.root();
     let named = is_table_file(location) || super::open::is_tiff(location.file_name());
     if !location.is_listable() || (location.is_remote() && named) {
         return Ok(is_table_file(location));
@@ -213,7 +216,7 @@ fn holds_tables(location: &Location) -> Result<bool> {
     if location.path().is_some_and(|p| p.join(super::aef_index::NAME).is_file()) {
         return Ok(false);
     }
-    let entries = terravec_io::source::list(location)?;
+    let entries = listing.entries()?;
     if entries.iter().any(|e| e.path == super::aef_index::NAME) {
         return Ok(false);
     }

@@ -4,6 +4,7 @@ mod aef_index;
 mod any;
 pub(crate) mod file;
 mod index;
+pub(crate) mod listing;
 mod npy;
 mod open;
 mod open_npy;

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use terravec_io::icechunk::At;
-use terravec_io::source::{self, Location, SourceError};
+use terravec_io::source::{Entry, Location, SourceError};
 use terravec_io::tiff::GeoTiff;
 
 use super::file::Files;
+use super::listing::Listing;
 use super::product::{fingerprint, interval_of};
 use super::reader::BlockCache;
 use super::tile::Tile;
@@ -70,11 +71,11 @@ pub(super) fn split_spec(spec: &str) -> (Option<&str>, &str) {
 /// # Errors
 /// If nothing is there, or it is no raster that the product describes.
 pub(super) fn open_raster(
-    root: Location,
+    listing: &Listing,
     product: Option<(Arc<Descriptor>, Option<Variant>)>,
     options: &OpenOptions,
 ) -> Result<RasterDataset> {
-    let catalog = &options.catalog;
+    let (root, catalog) = (listing.root().clone(), &options.catalog);
     if options.at.is_some() {
         return Err(Error::open(format!("{root}: this is no Icechunk repository"), "leave --at out"));
     }
@@ -84,18 +85,18 @@ pub(super) fn open_raster(
             "leave --depth out",
         ));
     }
-    if open_npy::is_there(&root, product.as_ref().map(|(p, _)| p.as_ref()), catalog)? {
-        return open_npy::open(root, product, options);
+    if open_npy::is_there(listing, product.as_ref().map(|(p, _)| p.as_ref()), catalog)? {
+        return open_npy::open(listing, product, options);
     }
     let (product, variant) = product.map_or((None, None), |(p, v)| (Some(p), v));
     let version = variant.map(|v| v.id);
     let found = if let Some(path) = root.path().filter(|p| p.is_dir()) {
-        folder(&root, path, product, options)?
+        folder(listing, path, product, options)?
     } else if root.file_name() == aef_index::NAME {
         let found = Opened::new(aef_index::read(&root.parent())?, require_aef(product, catalog)?);
         return Ok(dataset(found, version, root.parent(), Files::Tiff, options));
     } else if root.is_remote() && !is_tiff(root.file_name()) {
-        remote(&root, product, options)?
+        remote(listing, product, options)?
     } else {
         single(&root, product, catalog)?
     };
@@ -226,11 +227,12 @@ fn single(root: &Location, product: Option<Arc<Descriptor>>, catalog: &Catalog) 
 }
 
 fn folder(
-    root: &Location,
+    listing: &Listing,
     path: &Path,
     product: Option<Arc<Descriptor>>,
     options: &OpenOptions,
 ) -> Result<Opened> {
+    let root = listing.root();
     if path.join(aef_index::NAME).is_file() {
         let product = require_aef(product, &options.catalog)?;
         let notes = vec![format!("tiles taken from {}", aef_index::NAME)];
@@ -238,52 +240,28 @@ fn folder(
     }
     let cache = options.cache();
     // A folder opened as another product, or after its descriptor changed, is another index.
-    let fingerprint = product.as_ref().map_or("?".to_string(), |p| fingerprint(p));
-    if let (Some(cache), Some(product)) = (&cache, &product)
-        && let Some(tiles) = index::load(cache, path, &fingerprint)
+    let known = |product: &Descriptor| index::load(cache.as_ref()?, path, &fingerprint(product));
+    if let Some(product) = &product
+        && let Some(tiles) = known(product)
     {
         return Ok(Opened::new(tiles, Arc::clone(product)));
     }
-    let files: Vec<_> = source::list(root)?.into_iter().filter(|e| is_tiff(&e.path)).collect();
+    let files: Vec<&Entry> = listing.entries()?.iter().filter(|e| is_tiff(&e.path)).collect();
     let Some(first) = files.first() else {
         return Err(Error::open(
             format!("{root}: there is no GeoTIFF in this folder"),
             "open a folder of .tif or .tiff files, or name the file",
         ));
     };
-    let (product, note, version) = match product {
-        Some(p) => (p, None, None),
-        None => {
-            let location = root.join(&first.path);
-            let tiff = GeoTiff::open(location.open()?)?;
-            let (product, note) = recognise::product_of(location.file_name(), &tiff, &options.catalog)?;
-            (product, note, own::of_tiff(&tiff).and_then(|own| own.version))
-        }
-    };
-    let opened =
-        |tiles, product| Opened { version, notes: note.into_iter().collect(), ..Opened::new(tiles, product) };
-    let fingerprint = self::fingerprint(&product);
-    if let Some(cache) = &cache
-        && let Some(tiles) = index::load(cache, path, &fingerprint)
-    {
-        return Ok(opened(tiles, product));
+    let opened = recognised(&root.join(&first.path), product, &options.catalog)?;
+    if let Some(tiles) = known(&opened.product) {
+        return Ok(Opened { tiles, ..opened });
     }
-    let tiles: Vec<Result<Tile>> = files
-        .par_iter()
-        .map(|e| {
-            let location = root.join(&e.path);
-            let tiff = GeoTiff::open(location.open()?)?;
-            crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
-                .map_err(Error::codec(location.to_string()))?;
-            tile_of(&e.path, &location, &tiff, &product, e.size, index::time_ms(e.modified))
-        })
-        .collect();
-    let tiles = tiles.into_iter().collect::<Result<Vec<_>>>()?;
-    uniform(root, &tiles)?;
+    let tiles = headers(root, &files, &opened.product)?;
     if let Some(cache) = &cache {
-        index::store(cache, path, &fingerprint, &tiles);
+        index::store(cache, path, &fingerprint(&opened.product), &tiles);
     }
-    Ok(opened(tiles, product))
+    Ok(Opened { tiles, ..opened })
 }
 
 /// Files of a store that are opened one by one, to see what they are: each costs a request.
@@ -291,8 +269,30 @@ const MOST_HEADERS: usize = 5000;
 /// Headers that are waited for at a time.
 const HEADERS_AT_ONCE: usize = 32;
 
+/// Refuses to open so many files of a store as `files`.
+///
+/// # Errors
+/// If there are none or too many.
+pub(super) fn check_few(root: &Location, files: usize, what: &str) -> Result<()> {
+    if (1..=MOST_HEADERS).contains(&files) {
+        return Ok(());
+    }
+    Err(Error::open(
+        format!("{root}: there are {files} {what} below it, and no index of them"),
+        format!("name a folder that holds some, at most {MOST_HEADERS}, or one file"),
+    ))
+}
+
+/// Does something with every file of a store, many at a time: waiting for a host needs no processor.
+pub(super) fn at_once<T: Sync, R: Send>(files: &[T], each: impl Fn(&T) -> R + Sync + Send) -> Result<Vec<R>> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(HEADERS_AT_ONCE.min(files.len())).build();
+    let pool = pool.map_err(|e| Error::open(format!("can't start threads: {e}"), "try again"))?;
+    Ok(pool.install(|| files.par_iter().map(each).collect()))
+}
+
 /// A place on the web: an index says what is there, else, in a store, the list of its files.
-fn remote(root: &Location, product: Option<Arc<Descriptor>>, options: &OpenOptions) -> Result<Opened> {
+fn remote(listing: &Listing, product: Option<Arc<Descriptor>>, options: &OpenOptions) -> Result<Opened> {
+    let root = listing.root();
     let indexed =
         |p: &Descriptor| p.tiles.as_ref().is_some_and(|t| t.index.iter().any(|i| i == aef_index::NAME));
     if product.as_ref().is_none_or(|p| indexed(p)) || !root.is_listable() {
@@ -304,45 +304,40 @@ fn remote(root: &Location, product: Option<Arc<Descriptor>>, options: &OpenOptio
             read => return Ok(Opened::new(read?, require_aef(product, &options.catalog)?)),
         }
     }
-    let files: Vec<_> = source::list(root)?.into_iter().filter(|e| is_tiff(&e.path)).collect();
-    if files.is_empty() || files.len() > MOST_HEADERS {
-        return Err(Error::open(
-            format!("{root}: there are {} GeoTIFFs below it, and no index of them", files.len()),
-            format!("name a folder that holds some, at most {MOST_HEADERS}, or one file"),
-        ));
-    }
-    headers(root, &files, product, options)
+    let files: Vec<&Entry> = listing.entries()?.iter().filter(|e| is_tiff(&e.path)).collect();
+    check_few(root, files.len(), "GeoTIFFs")?;
+    let opened = recognised(&root.join(&files[0].path), product, &options.catalog)?;
+    let tiles = headers(root, &files, &opened.product)?;
+    Ok(Opened { tiles, ..opened })
 }
 
-/// The tiles of `files`, by their headers, many at a time: waiting for a host needs no processor.
-fn headers(
-    root: &Location,
-    files: &[source::Entry],
-    product: Option<Arc<Descriptor>>,
-    options: &OpenOptions,
-) -> Result<Opened> {
-    let (product, note, version) = match product {
-        Some(p) => (p, None, None),
-        None => {
-            let location = root.join(&files[0].path);
-            let tiff = GeoTiff::open(location.open()?)?;
-            let (product, note) = recognise::product_of(location.file_name(), &tiff, &options.catalog)?;
-            (product, note, own::of_tiff(&tiff).and_then(|own| own.version))
-        }
-    };
-    let open = |e: &source::Entry| {
+/// What the files of a folder are, by one of them, before their tiles are known.
+fn recognised(first: &Location, product: Option<Arc<Descriptor>>, catalog: &Catalog) -> Result<Opened> {
+    if let Some(product) = product {
+        return Ok(Opened::new(Vec::new(), product));
+    }
+    let tiff = GeoTiff::open(first.open()?)?;
+    let (product, note) = recognise::product_of(first.file_name(), &tiff, catalog)?;
+    let version = own::of_tiff(&tiff).and_then(|own| own.version);
+    Ok(Opened { version, notes: note.into_iter().collect(), ..Opened::new(Vec::new(), product) })
+}
+
+/// The tiles of `files`, by their headers.
+fn headers(root: &Location, files: &[&Entry], product: &Descriptor) -> Result<Vec<Tile>> {
+    let open = |e: &&Entry| {
         let location = root.join(&e.path);
         let tiff = GeoTiff::open(location.open()?)?;
-        crate::codec::Decoder::new(&product, tiff.bands(), tiff.dtype(), tiff.nodata())
+        crate::codec::Decoder::new(product, tiff.bands(), tiff.dtype(), tiff.nodata())
             .map_err(Error::codec(location.to_string()))?;
-        tile_of(&e.path, &location, &tiff, &product, e.size, index::time_ms(e.modified))
+        tile_of(&e.path, &location, &tiff, product, e.size, index::time_ms(e.modified))
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(HEADERS_AT_ONCE.min(files.len())).build();
-    let pool = pool.map_err(|e| Error::open(format!("can't start threads: {e}"), "try again"))?;
-    let tiles: Vec<Result<Tile>> = pool.install(|| files.par_iter().map(open).collect());
+    let tiles: Vec<Result<Tile>> = match root.is_remote() {
+        true => at_once(files, open)?,
+        false => files.par_iter().map(open).collect(),
+    };
     let tiles = tiles.into_iter().collect::<Result<Vec<_>>>()?;
     uniform(root, &tiles)?;
-    Ok(Opened { version, notes: note.into_iter().collect(), ..Opened::new(tiles, product) })
+    Ok(tiles)
 }
 
 /// Refuses a folder whose files store different things.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use terravec_io::source::{self, Location};
+use terravec_io::source::{Entry, Location};
 
 use super::file::Files;
+use super::listing::Listing;
 use super::npy::{Layout, NpyTile};
-use super::open::{OpenOptions, Opened, dataset, uniform};
+use super::open::{OpenOptions, Opened, at_once, check_few, dataset, uniform};
 use super::own::{self, Sidecar};
 use super::product::{fingerprint, generic, interval_of, is_npy};
 use super::tile::Tile;
@@ -22,7 +23,8 @@ fn is_npy_name(name: &str) -> bool {
 }
 
 /// Whether NumPy tiles are to be looked for at `root`.
-pub(super) fn is_there(root: &Location, product: Option<&Descriptor>, catalog: &Catalog) -> Result<bool> {
+pub(super) fn is_there(listing: &Listing, product: Option<&Descriptor>, catalog: &Catalog) -> Result<bool> {
+    let root = listing.root();
     if is_npy_name(root.file_name()) {
         return Ok(true);
     }
@@ -30,7 +32,7 @@ pub(super) fn is_there(root: &Location, product: Option<&Descriptor>, catalog: &
         return Ok(product.is_some_and(is_npy));
     }
     let named = |path: &str| is_npy_name(path) && catalog.recognise(path).iter().any(|d| is_npy(d));
-    Ok(source::list(root)?.iter().any(|e| named(&e.path)))
+    Ok(listing.entries()?.iter().any(|e| named(&e.path)))
 }
 
 /// Opens them.
@@ -38,11 +40,11 @@ pub(super) fn is_there(root: &Location, product: Option<&Descriptor>, catalog: &
 /// # Errors
 /// If there are none, they are of several versions, or what they need beside them is missing.
 pub(super) fn open(
-    root: Location,
+    listing: &Listing,
     product: Option<(Arc<Descriptor>, Option<Variant>)>,
     options: &OpenOptions,
 ) -> Result<RasterDataset> {
-    let catalog = &options.catalog;
+    let (root, catalog) = (listing.root().clone(), &options.catalog);
     let (product, asked) = product.map_or((None, None), |(p, v)| (Some(p), v));
     if is_npy_name(root.file_name()) {
         let named = || catalog.recognise(root.without_query()).into_iter().find(|d| is_npy(d));
@@ -51,7 +53,7 @@ pub(super) fn open(
             None => own_file(root, options),
         };
     }
-    folder(root, product, asked.as_ref(), options)
+    folder(listing, product, asked.as_ref(), options)
 }
 
 /// The variant that a folder on the way to `path` is named after.
@@ -102,12 +104,13 @@ fn single(
 }
 
 fn folder(
-    root: Location,
+    listing: &Listing,
     product: Option<Arc<Descriptor>>,
     asked: Option<&Variant>,
     options: &OpenOptions,
 ) -> Result<RasterDataset> {
-    let mut files: Vec<_> = source::list(&root)?.into_iter().filter(|e| is_npy_name(&e.path)).collect();
+    let root = listing.root().clone();
+    let mut files: Vec<&Entry> = listing.entries()?.iter().filter(|e| is_npy_name(&e.path)).collect();
     let product = match product {
         Some(product) => product,
         None => {
@@ -153,15 +156,18 @@ fn folder(
         let found = Opened { tiles, product, notes: Vec::new(), version: None };
         return Ok(dataset(found, version, root, Files::Npy(layout), options));
     }
-    let read: Vec<Result<Tile>> = files
-        .par_iter()
-        .map(|e| {
-            let location = root.join(&e.path);
-            let file = layout.open(&location, &product, 0)?;
-            let tile = tile_of(&file, &e.path, &location, &product)?;
-            Ok(Tile { size: e.size, modified_ms: index::time_ms(e.modified), ..tile })
-        })
-        .collect();
+    let open_one = |e: &&Entry| -> Result<Tile> {
+        let location = root.join(&e.path);
+        let file = layout.open(&location, &product, 0)?;
+        let tile = tile_of(&file, &e.path, &location, &product)?;
+        Ok(Tile { size: e.size, modified_ms: index::time_ms(e.modified), ..tile })
+    };
+    let read = if root.is_remote() {
+        check_few(&root, files.len(), "tiles")?;
+        at_once(&files, open_one)?
+    } else {
+        files.par_iter().map(open_one).collect()
+    };
     let (mut tiles, mut left_out) = (Vec::new(), Vec::new());
     for tile in read {
         match tile {

@@ -9,6 +9,7 @@ use super::columns::{Columns, VectorColumns};
 use super::file::{OpenFile, Table, is_table, is_text};
 use super::{PatchDataset, PatchFile, manifest};
 use crate::catalog::{Catalog, Descriptor, Form, Variant};
+use crate::dataset::listing::Listing;
 use crate::error::{Error, Result};
 
 impl PatchDataset {
@@ -17,14 +18,14 @@ impl PatchDataset {
     /// # Errors
     /// If there is no table, or none whose columns of vectors and places are known.
     pub(crate) fn open(
-        root: Location,
+        listing: &Listing,
         product: Option<(Arc<Descriptor>, Option<Variant>)>,
         catalog: &Catalog,
     ) -> Result<Self> {
-        let mut notes = Vec::new();
+        let (root, mut notes) = (listing.root().clone(), Vec::new());
         let listed = match product.as_ref().and_then(|(p, _)| manifest::find(p, &root)) {
             Some(manifest) => manifest::read(&manifest)?,
-            None => paths(&root, &mut notes)?
+            None => paths(listing, &mut notes)?
                 .into_iter()
                 .map(|path| manifest::Entry { path, rows: None, bounds: None })
                 .collect(),
@@ -66,11 +67,12 @@ impl PatchDataset {
 }
 
 /// The tables of a folder, or the file itself.
-fn paths(root: &Location, notes: &mut Vec<String>) -> Result<Vec<String>> {
+fn paths(listing: &Listing, notes: &mut Vec<String>) -> Result<Vec<String>> {
+    let root = listing.root();
     if root.is_listable() && !(root.is_remote() && is_table(root.file_name())) {
         let hidden = |path: &str| path.split('/').any(|part| part.starts_with(['.', '_']));
-        let entries = source::list(root)?.into_iter().map(|e| e.path);
-        let tables = entries.filter(|p| is_table(p) && !hidden(p));
+        let paths = listing.entries()?.iter().map(|e| e.path.clone());
+        let tables = paths.filter(|p| is_table(p) && !hidden(p));
         let (texts, parquet): (Vec<_>, Vec<_>) = tables.partition(|p| is_text(p));
         if parquet.is_empty() {
             return Ok(texts);
