@@ -4,7 +4,7 @@
 #   make test    every test: Rust, then the Python oracles (installs what they need into .venv)
 #   make wheel   the Python package, built and installed in .venv (debug profile; `pip install .` for use)
 #   make lint    formatting, clippy and ruff: what CI runs
-#   make bench   terravec beside rasterio, TorchGeo and rasteret (installs them into .venv-bench; Python 3.12
+#   make bench   terravec beside its peers (installs them into .venv-bench; Python 3.12
 #                or newer: BENCH_PYTHON=...; TORCHGEO=no leaves TorchGeo's 4 GB out)
 
 PYTHON ?= python3
@@ -66,6 +66,9 @@ bench: $(BENCH_VENV)/.installed release
 	cargo build --release -p terravec-location --examples
 	$(BENCH_VENV)/bin/python bench/location.py --bin-dir $(TARGET)/release
 	$(BENCH_VENV)/bin/python bench/learn.py --bin-dir $(TARGET)/release
+	cargo build --release -p terravec-testserver
+	$(BENCH_VENV)/bin/python bench/zarr_stores.py --bin-dir $(TARGET)/release
+	$(BENCH_VENV)/bin/python bench/remote.py --bin-dir $(TARGET)/release
 	$(BENCH_VENV)/bin/pip install --quiet --force-reinstall --no-deps .
 	$(BENCH_VENV)/bin/python bench/python.py
 	$(BENCH_VENV)/bin/python bench/search.py

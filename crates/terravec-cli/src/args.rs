@@ -158,6 +158,20 @@ pub(crate) struct Dataset {
     pub(crate) dataset: String,
 }
 
+/// Which part of a dataset.
+#[derive(Debug, Args)]
+pub(crate) struct Part {
+    /// Only what touches this box: west,south,east,north in degrees.
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
+    pub(crate) bbox: Option<String>,
+    /// Only what lies in these polygons (rows: whose footprint touches them): a GeoJSON, GeoParquet or CSV (WKT) file.
+    #[arg(long, value_name = "FILE", conflicts_with = "bbox")]
+    pub(crate) region: Option<PathBuf>,
+    /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
+    #[arg(long)]
+    pub(crate) year: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Coverage {
     #[command(flatten)]

@@ -208,7 +208,15 @@ impl Samples {
     /// The numbers as little-endian bytes.
     #[must_use]
     pub fn to_le_bytes(&self) -> Vec<u8> {
-        with_samples!(self, v => v.iter().flat_map(|x| x.to_le_bytes()).collect())
+        match self {
+            Self::U8(v) => v.clone(),
+            Self::I8(v) => v.iter().map(|x| x.cast_unsigned()).collect(),
+            other => {
+                let mut out = Vec::with_capacity(other.len() * other.dtype().size());
+                with_samples!(other, v => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())));
+                out
+            }
+        }
     }
 }
 

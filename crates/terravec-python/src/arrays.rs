@@ -3,11 +3,10 @@
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use terravec::Error;
+use terravec::Provenance;
 use terravec_analysis::cluster::{Sample, Settings};
 use terravec_analysis::kernel::CodeRule;
-use terravec_analysis::search::{
-    Hit, Metric, Query, Rows, check_k, nearest_bits, nearest_of_many, provenance_of_array,
-};
+use terravec_analysis::search::{Hit, Metric, Query, Rows, check_k, nearest_bits, nearest_of_many};
 
 use crate::analysis::{Basis, Clusters};
 use crate::{errors, work};
@@ -153,14 +152,14 @@ pub(crate) fn fit_clusters(
 ) -> PyResult<Clusters> {
     let sample = sample(py, &array, seed)?;
     let settings = Settings { spherical, starts, seed, ..Settings::new(k) };
-    Clusters::fit(py, sample, settings, provenance_of_array(array.shape()[1]))
+    Clusters::fit(py, sample, settings, Provenance::of_array(array.shape()[1]))
 }
 
 /// Principal components of the rows of an array.
 #[pyfunction]
 pub(crate) fn fit_basis(py: Python<'_>, array: PyReadonlyArray2<'_, f32>, n: usize) -> PyResult<Basis> {
     let sample = sample(py, &array, 0)?;
-    let provenance = provenance_of_array(array.shape()[1]);
+    let provenance = Provenance::of_array(array.shape()[1]);
     work::scoped(py, || terravec_analysis::pca::Projection::fit(&sample, n, provenance).map(Basis::new))
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::catalog::Descriptor;
+use crate::catalog::{CodecSpec, Descriptor};
 
 /// Where vectors come from and how they were made.
 ///
@@ -40,6 +40,10 @@ pub struct Provenance {
     pub software: String,
 }
 
+fn software() -> String {
+    format!("terravec {}", env!("CARGO_PKG_VERSION"))
+}
+
 /// How many source files a provenance names before it only counts the rest.
 const MAX_SOURCES: usize = 1000;
 
@@ -63,7 +67,26 @@ impl Provenance {
             licence: product.licence.clone(),
             attribution: product.attribution.clone(),
             request,
-            software: format!("terravec {}", env!("CARGO_PKG_VERSION")),
+            software: software(),
+        }
+    }
+
+    /// Of plain arrays, of which nothing is known but how long a vector is.
+    #[must_use]
+    pub fn of_array(dimension: usize) -> Self {
+        Self {
+            product: "array".into(),
+            version: None,
+            model: None,
+            dimension,
+            decode: CodecSpec::Identity.to_string(),
+            values: "vectors".into(),
+            years: Vec::new(),
+            sources: Vec::new(),
+            licence: None,
+            attribution: None,
+            request: Value::Null,
+            software: software(),
         }
     }
 

@@ -7,6 +7,7 @@
 mod applicability;
 mod array;
 mod boosting;
+mod cells;
 mod centroid;
 mod forest;
 mod grow;
@@ -25,8 +26,9 @@ mod tree;
 
 pub use applicability::Applicability;
 pub(crate) use applicability::quantile;
+pub(crate) use cells::class_column;
+pub(crate) use labels::draw;
 pub use labels::{Dropped, LabelRequest, Labelled, Truth};
-pub(crate) use labels::{class_column, draw};
 pub use model::{ClassLegend, Model, Task, Training};
 pub use predictor::Predictor;
 pub(crate) use predictor::{STRIPE, argmax};

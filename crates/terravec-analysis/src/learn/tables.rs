@@ -81,24 +81,6 @@ impl Labelled {
         }
         let status = vec![Status::Valid; x.rows()];
         let raw = Raw { vectors: x.data(), status: &status, columns, lon, lat };
-        raw.sort_out(x.names().to_vec(), array_provenance(x.cols()), request, None)
-    }
-}
-
-/// What is known of plain arrays.
-pub(crate) fn array_provenance(dimension: usize) -> Provenance {
-    Provenance {
-        product: "array".into(),
-        version: None,
-        model: None,
-        dimension,
-        decode: "as given".into(),
-        values: "vectors".into(),
-        years: Vec::new(),
-        sources: Vec::new(),
-        licence: None,
-        attribution: None,
-        request: serde_json::Value::Null,
-        software: format!("terravec {}", env!("CARGO_PKG_VERSION")),
+        raw.sort_out(x.names().to_vec(), Provenance::of_array(x.cols()), request, None)
     }
 }

@@ -1,7 +1,7 @@
 //! Many queries among rows in memory: a block of rows is compared with all of them while it is in the cache.
 
 use rayon::prelude::*;
-use terravec::{Provenance, Result};
+use terravec::Result;
 
 use super::flat::{Rows, nearest};
 use super::query::Query;
@@ -30,23 +30,4 @@ pub fn nearest_of_many(rows: Rows<'_>, dim: usize, queries: &[Query], k: usize) 
         });
     }
     Ok(tops.into_iter().map(Top::sorted).collect())
-}
-
-/// The provenance of vectors that somebody brought along.
-#[must_use]
-pub fn provenance_of_array(dimension: usize) -> Provenance {
-    Provenance {
-        product: "array".into(),
-        version: None,
-        model: None,
-        dimension,
-        decode: "v = q (stored values are the vector)".into(),
-        values: "vectors".into(),
-        years: Vec::new(),
-        sources: Vec::new(),
-        licence: None,
-        attribution: None,
-        request: serde_json::Value::Null,
-        software: format!("terravec {}", env!("CARGO_PKG_VERSION")),
-    }
 }

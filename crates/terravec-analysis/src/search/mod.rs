@@ -17,7 +17,7 @@ pub use ask::{Ask, Question};
 pub use bits::nearest_bits;
 pub use flat::{Found, Rows, nearest};
 pub use like::{Combine, Examples, Like, combine};
-pub use many::{nearest_of_many, provenance_of_array};
+pub use many::nearest_of_many;
 pub use query::{Metric, Query};
 pub use run::{Answer, MOST, Options, check_k, search};
 pub(crate) use run::{answer_table, ranked};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Dataset, Metric, Rows};
+use super::{Dataset, Metric, Part, Rows};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  \
@@ -28,15 +28,8 @@ pub(crate) enum Index {
 pub(crate) struct Indexed {
     #[command(flatten)]
     pub(crate) dataset: Dataset,
-    /// Only what touches this box: west,south,east,north in degrees.
-    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
-    pub(crate) bbox: Option<String>,
-    /// Only what lies in these polygons: a GeoJSON, GeoParquet or CSV (WKT) file.
-    #[arg(long, value_name = "FILE", conflicts_with = "bbox")]
-    pub(crate) region: Option<PathBuf>,
-    /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
-    #[arg(long)]
-    pub(crate) year: Option<String>,
+    #[command(flatten)]
+    pub(crate) part: Part,
     #[command(flatten)]
     pub(crate) rows: Rows,
     /// Megabytes of rows in memory, about.

@@ -4,20 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Dataset, Rows};
+use super::{Dataset, Part, Rows};
 
 /// Where, when and on which grid.
 #[derive(Debug, Args)]
 pub(crate) struct Where {
-    /// Only what touches this box: west,south,east,north in degrees.
-    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
-    pub(crate) bbox: Option<String>,
-    /// Only what lies in these polygons: a GeoJSON, GeoParquet or CSV (WKT) file.
-    #[arg(long, value_name = "FILE", conflicts_with = "bbox")]
-    pub(crate) region: Option<PathBuf>,
-    /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
-    #[arg(long)]
-    pub(crate) year: Option<String>,
+    #[command(flatten)]
+    pub(crate) part: Part,
     /// Target CRS, such as EPSG:3035 [default: the tiles' own].
     #[arg(long)]
     pub(crate) crs: Option<String>,

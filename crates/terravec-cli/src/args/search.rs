@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Dataset, Rows};
+use super::{Dataset, Part, Rows};
 
 /// What "similar" means.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -79,15 +79,8 @@ pub(crate) struct Search {
     /// Leave out what lies at the places of the examples.
     #[arg(long)]
     pub(crate) exclude_self: bool,
-    /// Only what touches this box: west,south,east,north in degrees.
-    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
-    pub(crate) bbox: Option<String>,
-    /// Only what lies in these polygons (rows: whose footprint touches them): a GeoJSON, GeoParquet or CSV (WKT) file.
-    #[arg(long, value_name = "FILE", conflicts_with = "bbox")]
-    pub(crate) region: Option<PathBuf>,
-    /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
-    #[arg(long)]
-    pub(crate) year: Option<String>,
+    #[command(flatten)]
+    pub(crate) part: Part,
     #[command(flatten)]
     pub(crate) rows: Rows,
     /// Of rasters: the CRS of the pixels that are compared, such as EPSG:3035 [default: the tiles' own].

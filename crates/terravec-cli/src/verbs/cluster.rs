@@ -59,7 +59,10 @@ impl<'a> Source<'a> {
     fn open(args: &Cluster, dataset: &'a Dataset) -> Result<Self, Failure> {
         let (area, request) = extent(&args.place)?;
         if let Dataset::Patch(patches) = dataset {
-            return Ok(Self::Rows(patches, row_query(&args.rows, area, args.place.year.as_deref(), false)?));
+            return Ok(Self::Rows(
+                patches,
+                row_query(&args.rows, area, args.place.part.year.as_deref(), false)?,
+            ));
         }
         super::extract::table_only(&args.rows)?;
         Ok(Self::Pixels(Box::new(Extraction::plan(dataset.gridded()?, &request)?)))

@@ -62,16 +62,16 @@ fn with_source<T>(
     work: impl FnOnce(&Source<'_>) -> terravec::Result<T>,
 ) -> Result<T, Failure> {
     let dataset = dataset(cli, &what.dataset.dataset, None)?;
-    let area = area(what.bbox.as_deref(), what.region.as_deref())?;
+    let area = area(what.part.bbox.as_deref(), what.part.region.as_deref())?;
     let bar = Bar::new("indexing", cli.quiet);
     let progress = |done, all| if all == 0 { bar.count(done as u64) } else { bar.set(done, all) };
     if let Dataset::Patch(patches) = &dataset {
-        let query = row_query(&what.rows, area, what.year.as_deref(), false)?;
+        let query = row_query(&what.rows, area, what.part.year.as_deref(), false)?;
         let stream = || Ok(Stream::of_rows(patches.scan(&query)?, &progress));
         return Ok(work(&Source { stream: &stream, id: patches.id_column()? })?);
     }
     super::extract::table_only(&what.rows)?;
-    let request = Request { area, years: years(what.year.as_deref())?, ..Request::default() };
+    let request = Request { area, years: years(what.part.year.as_deref())?, ..Request::default() };
     let plan = Extraction::plan(dataset.gridded()?, &request)?;
     let stream = || Stream::of_pixels(&plan, &progress);
     Ok(work(&Source { stream: &stream, id: None })?)

@@ -17,10 +17,10 @@ const MOST: u64 = 1 << 30;
 
 /// The area, and the request to read it with.
 pub(super) fn extent(place: &Where) -> Result<(Area, Request), Failure> {
-    let area = area(place.bbox.as_deref(), place.region.as_deref())?;
+    let area = area(place.part.bbox.as_deref(), place.part.region.as_deref())?;
     let request = Request {
         area: area.clone(),
-        years: years(place.year.as_deref())?,
+        years: years(place.part.year.as_deref())?,
         crs: crs(place.crs.as_deref())?,
         resolution: place.resolution,
         ..Request::default()

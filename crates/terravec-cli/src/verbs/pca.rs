@@ -41,7 +41,7 @@ pub(crate) fn run(cli: &Cli, args: &Pca) -> Outcome {
                 "leave -o out, and keep the basis with --save",
             ));
         }
-        let query = row_query(&args.rows, area, args.place.year.as_deref(), false)?;
+        let query = row_query(&args.rows, area, args.place.part.year.as_deref(), false)?;
         match saved {
             Some(basis) => basis,
             None => fit(Stream::of_rows(patches.scan(&query)?, &progress))?,

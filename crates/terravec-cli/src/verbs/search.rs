@@ -54,7 +54,7 @@ fn ask(cli: &Cli, args: &Search, dataset: &Dataset) -> Result<Ask, Failure> {
         .iter()
         .map(|text| Ok(Like::Places(read_points(text)?)))
         .collect::<Result<_, Failure>>()?;
-    let area = area(args.bbox.as_deref(), args.region.as_deref())?;
+    let area = area(args.part.bbox.as_deref(), args.part.region.as_deref())?;
     Ok(Ask {
         positive,
         negative,
@@ -64,7 +64,7 @@ fn ask(cli: &Cli, args: &Search, dataset: &Dataset) -> Result<Ask, Failure> {
             args::Combine::Probe => Combine::Probe,
         },
         metric: metric(args.metric),
-        rows: row_query(&args.rows, area, args.year.as_deref(), false)?,
+        rows: row_query(&args.rows, area, args.part.year.as_deref(), false)?,
         example_years: args.like_year.as_deref().map(|y| years(Some(y))).transpose()?,
         crs: crs(args.crs.as_deref())?,
         resolution: args.resolution,

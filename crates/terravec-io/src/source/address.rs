@@ -136,6 +136,13 @@ impl fmt::Display for Location {
     }
 }
 
+/// As text, without credentials.
+impl serde::Serialize for Location {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&shown_text(&self.0), f)

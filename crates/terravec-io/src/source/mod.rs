@@ -31,6 +31,7 @@ pub use http::{HttpOptions, HttpSource};
 pub use list::{Entry, is_below, list, list_with};
 pub use local::LocalSource;
 pub use memory::MemorySource;
+pub use store::crypto::hex;
 pub use store::{Vars, know_region};
 
 /// An object whose bytes can be read by range, from any thread.

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::codec::{blosc, crc32c};
 use super::nd;
 use crate::atomic::folder_of;
-use crate::{DType, Samples, with_samples};
+use crate::{DType, Samples};
 
 /// Level of zstd.
 const LEVEL: i32 = 3;
@@ -85,7 +85,7 @@ impl StoreWriter {
     /// If it can't be created.
     pub fn array(&mut self, name: &str, spec: ArraySpec) -> io::Result<ArrayWriter> {
         let folder = self.folder(name)?;
-        let fill = bytes_of(&Samples::filled(spec.dtype, 1, spec.fill));
+        let fill = Samples::filled(spec.dtype, 1, spec.fill).to_le_bytes();
         let size = spec.dtype.size();
         let endian = if size > 1 { json!({ "endian": "little" }) } else { json!({}) };
         let shuffle = if size > 1 { "shuffle" } else { "noshuffle" };
@@ -126,7 +126,7 @@ impl StoreWriter {
         let endian = if spec.dtype.size() > 1 { json!({ "endian": "little" }) } else { json!({}) };
         let codecs = json!([{ "name": "bytes", "configuration": endian }]);
         self.document(name, &spec, spec.dtype.name(), &codecs, &fill_value(0.0, spec.dtype));
-        self.chunk_of_line(name, &bytes_of(values))
+        self.chunk_of_line(name, &values.to_le_bytes())
     }
 
     /// Writes a coordinate of texts.
@@ -231,13 +231,15 @@ impl ArrayWriter {
             (sizes.iter().product(), self.spec.dtype),
             "shape or type"
         );
-        let bytes = bytes_of(samples);
+        let bytes = samples.to_le_bytes();
         let chunk = &self.spec.chunk;
         let grid: Vec<usize> = self.spec.shard.iter().zip(chunk).map(|(s, c)| s / c).collect();
         let mut places = Vec::new();
         nd::each(&grid, |at| places.push(at.to_vec()));
-        let encoded: Vec<Option<Vec<u8>>> =
-            places.par_iter().map(|at| self.encode(&bytes, sizes, at)).collect::<io::Result<_>>()?;
+        let encoded: Vec<Option<Vec<u8>>> = places
+            .par_iter()
+            .map_init(|| zstd::bulk::Compressor::new(LEVEL), |zstd, at| self.encode(&bytes, sizes, at, zstd))
+            .collect::<io::Result<_>>()?;
         if encoded.iter().all(Option::is_none) {
             return Ok(());
         }
@@ -263,7 +265,13 @@ impl ArrayWriter {
     }
 
     /// The chunk at `at` of a shard; `None` if nothing was written into it.
-    fn encode(&self, shard: &[u8], sizes: &[usize], at: &[usize]) -> io::Result<Option<Vec<u8>>> {
+    fn encode(
+        &self,
+        shard: &[u8],
+        sizes: &[usize],
+        at: &[usize],
+        zstd: &mut io::Result<zstd::bulk::Compressor<'static>>,
+    ) -> io::Result<Option<Vec<u8>>> {
         let (chunk, item) = (&self.spec.chunk, self.fill.len());
         // Elements of the chunk that lie inside the array.
         let inside: Vec<usize> =
@@ -283,23 +291,9 @@ impl ArrayWriter {
         if out.chunks_exact(item).all(|element| element == self.fill) {
             return Ok(None);
         }
-        let mut zstd = zstd::bulk::Compressor::new(LEVEL)?;
+        let zstd = zstd.as_mut().map_err(|e| io::Error::new(e.kind(), e.to_string()))?;
         let item = u8::try_from(item).unwrap_or(1);
-        blosc::encode(&out, item, &mut zstd).map(Some).map_err(io::Error::other)
-    }
-}
-
-fn bytes_of(samples: &Samples) -> Vec<u8> {
-    match samples {
-        Samples::U8(v) => v.clone(),
-        Samples::I8(v) => v.iter().map(|x| x.cast_unsigned()).collect(),
-        other => with_samples!(other, v => {
-            let mut out = Vec::with_capacity(v.len() * size_of_val(&v[..1.min(v.len())]));
-            for x in v {
-                out.extend_from_slice(&x.to_le_bytes());
-            }
-            out
-        }),
+        blosc::encode(&out, item, zstd).map(Some).map_err(io::Error::other)
     }
 }
 

@@ -5,7 +5,8 @@ use terravec_io::source::Location;
 use terravec_io::tiff::GeoTiff;
 use terravec_io::{Codes, DType};
 
-use super::npy::{self, NpyTile};
+use super::npy::NpyTile;
+use super::npy_layout::Layout;
 use super::open_zarr::Grids;
 use super::tile::Tile;
 use super::zarr::ZarrTile;
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(crate) enum Files {
     Tiff,
-    Npy(npy::Layout),
+    Npy(Layout),
     Zarr(Grids),
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod file;
 mod index;
 pub(crate) mod listing;
 mod npy;
+mod npy_layout;
 mod open;
 mod open_npy;
 mod open_zarr;

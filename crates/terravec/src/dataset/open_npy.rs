@@ -7,7 +7,8 @@ use terravec_io::source::{Entry, Location};
 
 use super::file::Files;
 use super::listing::Listing;
-use super::npy::{Layout, NpyTile};
+use super::npy::NpyTile;
+use super::npy_layout::Layout;
 use super::open::{OpenOptions, Opened, at_once, check_few, dataset, uniform};
 use super::own::{self, Sidecar};
 use super::product::{fingerprint, generic, interval_of, is_npy};

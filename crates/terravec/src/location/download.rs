@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use terravec_io::atomic::{PendingFile, folder_of};
-use terravec_io::source::Location;
+use terravec_io::source::{Location, hex};
 
 use super::LocationDataset;
-use super::files::{Named, cache_path, check_cached, checksum, hex, kept_path};
+use super::files::{Named, cache_path, check_cached, checksum, kept_path};
 use crate::catalog::{Kind, WeightsRole};
 use crate::dataset::OpenOptions;
 use crate::error::{Error, Result};
@@ -26,7 +26,6 @@ pub struct Wanted {
     /// `network` or `database`.
     pub role: WeightsRole,
     /// Where it comes from.
-    #[serde(serialize_with = "shown")]
     pub url: Location,
     /// Where it goes.
     pub path: PathBuf,
@@ -38,11 +37,6 @@ pub struct Wanted {
     pub licence: Option<String>,
     /// Whether it is there already, whole and unchanged.
     pub present: bool,
-}
-
-/// Without credentials.
-fn shown<S: serde::Serializer>(url: &Location, to: S) -> std::result::Result<S::Ok, S::Error> {
-    to.collect_str(url)
 }
 
 /// A file that was fetched.
@@ -138,7 +132,7 @@ pub fn fetch(wanted: &Wanted, progress: &dyn Fn(u64, u64)) -> Result<Fetched> {
         done += piece.len() as u64;
         progress(done, bytes);
     }
-    let sha256 = hex(hash);
+    let sha256 = hex(&hash.finalize());
     if let Some(published) = wanted.sha256.as_ref().filter(|s| **s != sha256) {
         return Err(other(format!("the file has sha256 {sha256}, not {published}")));
     }

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use terravec_io::source::Location;
+use terravec_io::source::{Location, hex};
 
 use crate::catalog::{Descriptor, Variant, WeightsFile, WeightsRole};
 use crate::dataset::OpenOptions;
@@ -151,7 +151,7 @@ pub(crate) fn checksum(path: &Path) -> Result<String> {
         let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
         loop {
             match file.read(&mut buffer)? {
-                0 => return Ok(hex(hash)),
+                0 => return Ok(hex(&hash.finalize())),
                 n => hash.update(&buffer[..n]),
             }
         }
@@ -159,10 +159,6 @@ pub(crate) fn checksum(path: &Path) -> Result<String> {
     read().map_err(|e| {
         Error::open(format!("{}: {e}", path.display()), "check that the file is there and may be read")
     })
-}
-
-pub(crate) fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Where the checksum of a file in the cache is kept.

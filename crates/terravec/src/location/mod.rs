@@ -18,8 +18,8 @@ use crate::query::sample::{Sampled, Values};
 use crate::time::{Interval, Years};
 use crate::vectors::Status;
 pub use files::WeightsSummary;
+pub(crate) use files::checksum;
 use files::{Files, Named, check_cached};
-pub(crate) use files::{checksum, hex};
 pub use terravec_location::TimeNeed;
 
 /// A location encoder with its weights, which clones share.

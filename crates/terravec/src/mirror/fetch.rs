@@ -10,14 +10,13 @@ use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use terravec_io::atomic::{PendingFile, folder_of};
-use terravec_io::source::{Checksum, Fingerprint, Source};
+use terravec_io::source::{Checksum, Fingerprint, Source, hex};
 
 use super::ledger::{Ledger, Line};
 use super::plan::{MirrorFile, MirrorPlan};
 use super::{OWN, index};
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
-use crate::location::hex;
 
 /// Files that are fetched at a time.
 const AT_ONCE: usize = 4;
@@ -172,7 +171,7 @@ impl Run<'_> {
     /// The part file as a killed process left it, if it is of this state of the object, or a new one.
     fn begin(&self, file: &MirrorFile, source: &dyn Source, fingerprint: &Fingerprint) -> Result<Part> {
         let folder = self.plan.folder.join(OWN).join("parts");
-        let name = hex(Sha256::new().chain_update(&file.path));
+        let name = hex(&Sha256::digest(&file.path));
         let (path, note) = (folder.join(&name[..32]), folder.join(format!("{}.json", &name[..32])));
         let fail = || Error::write(&path);
         fs::create_dir_all(&folder).map_err(fail())?;
@@ -265,8 +264,7 @@ impl Run<'_> {
         fingerprint: &Fingerprint,
         target: &Path,
     ) -> Result<()> {
-        let (sha256, md5) = (hex(part.sha256), part.md5.finalize());
-        let md5: String = md5.iter().map(|b| format!("{b:02x}")).collect();
+        let (sha256, md5) = (hex(&part.sha256.finalize()), hex(&part.md5.finalize()));
         let listed = file.sha256.clone().map(Checksum::Sha256);
         let published = listed.or_else(|| source.checksum());
         let wrong = match &published {

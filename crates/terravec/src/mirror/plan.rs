@@ -38,7 +38,6 @@ pub struct MirrorFile {
     /// Relative to the mirror, and to where it comes from.
     pub path: String,
     /// Where it comes from.
-    #[serde(serialize_with = "shown")]
     pub url: Location,
     /// Its size.
     pub bytes: u64,
@@ -46,11 +45,6 @@ pub struct MirrorFile {
     pub sha256: Option<String>,
     /// Whether it is there already.
     pub present: bool,
-}
-
-/// Without credentials.
-fn shown<S: serde::Serializer>(url: &Location, to: S) -> std::result::Result<S::Ok, S::Error> {
-    to.collect_str(url)
 }
 
 /// The files of a mirror.

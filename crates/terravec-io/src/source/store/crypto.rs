@@ -1,5 +1,7 @@
 //! HMAC-SHA256 (RFC 2104), hexadecimal and base64: what signatures are written with.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 
 const BLOCK: usize = 64;
@@ -16,36 +18,19 @@ pub(super) fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(with(0x5c)).chain_update(inner).finalize().into()
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Two lower-case digits for each byte.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 pub(super) fn base64(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let n = chunk.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
-        for i in 0..4 {
-            let c = ALPHABET[(n >> (18 - 6 * i) & 63) as usize];
-            text.push(if i <= chunk.len() { c as char } else { '=' });
-        }
-    }
-    text
+    STANDARD.encode(bytes)
 }
 
-/// `None` where `text` isn't base64.
+/// `None` where `text` isn't base64. Some keys come without their padding.
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let (mut bytes, mut n, mut bits) = (Vec::new(), 0u32, 0);
-    for c in text.trim_end_matches('=').bytes() {
-        n = (n << 6 | u32::try_from(ALPHABET.iter().position(|a| *a == c)?).ok()?) & 0x00ff_ffff;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((n >> bits & 0xff) as u8);
-        }
-    }
-    Some(bytes)
+    STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok()
 }
 
 #[cfg(test)]
