@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use terravec::sink::{Progress, check_absent, save_picture};
+use rayon::prelude::*;
+use terravec::sink::{Progress, check_absent, save_picture, tags_of};
 use terravec::{Error, Extraction, Provenance, Result};
 use terravec_geo::Window;
 use terravec_io::tiff::{CogSpec, CogWriter, Interleave};
@@ -11,7 +12,7 @@ use terravec_io::{Codes, DType, Samples};
 use crate::colour;
 
 /// Side of a COG block.
-const BLOCK: usize = 256;
+pub(crate) const BLOCK: usize = 256;
 /// More pixels than this in one picture are refused.
 const MAX_PIXELS: usize = 1 << 28;
 
@@ -100,8 +101,7 @@ fn cog(
     progress: Progress<'_>,
     make: &mut dyn FnMut(Window) -> Result<Codes>,
 ) -> Result<()> {
-    let mut tags = vec![("TERRAVEC_PROVENANCE".to_string(), spec.provenance.to_json())];
-    tags.extend(spec.provenance.attribution.iter().map(|text| ("ATTRIBUTION".to_string(), text.clone())));
+    let mut tags = tags_of(&spec.provenance);
     tags.extend(spec.tags.iter().cloned());
     let bands = spec.bands.len();
     let interleave = match spec.content {
@@ -122,17 +122,24 @@ fn cog(
     let chunks = plan.chunks(BLOCK);
     for (done, window) in chunks.iter().enumerate() {
         let codes = make(*window)?;
-        for row in (0..window.height).step_by(BLOCK) {
-            for col in (0..window.width).step_by(BLOCK) {
-                let (h, w) = (BLOCK.min(window.height - row), BLOCK.min(window.width - col));
-                let block = codes.crop(row, col, h, w);
-                writer.write_block((window.col + col) / BLOCK, (window.row + row) / BLOCK, &block)?;
-            }
-        }
+        write_window(&writer, *window, &codes)?;
         progress(done + 1, chunks.len());
     }
     let content = spec.content;
     Ok(writer.finish(&move |codes| halve(codes, content))?)
+}
+
+/// Writes a window of whole blocks, side by side.
+pub(crate) fn write_window(writer: &CogWriter, window: Window, codes: &Codes) -> Result<()> {
+    let corners: Vec<(usize, usize)> = (0..window.height)
+        .step_by(BLOCK)
+        .flat_map(|row| (0..window.width).step_by(BLOCK).map(move |col| (row, col)))
+        .collect();
+    corners.par_iter().try_for_each(|&(row, col)| {
+        let (h, w) = (BLOCK.min(window.height - row), BLOCK.min(window.width - col));
+        let block = codes.crop(row, col, h, w);
+        Ok(writer.write_block((window.col + col) / BLOCK, (window.row + row) / BLOCK, &block)?)
+    })
 }
 
 fn picture(
@@ -190,7 +197,7 @@ fn paste(planes: &mut Samples, chunk: &Codes, window: Window, (w, h): (usize, us
 }
 
 /// Half the pixels: means of numbers and colours, the most frequent of classes (of several the lowest).
-fn halve(codes: &Codes, content: Content) -> Codes {
+pub(crate) fn halve(codes: &Codes, content: Content) -> Codes {
     let (h, w) = (codes.height.div_ceil(2), codes.width.div_ceil(2));
     macro_rules! each {
         ($v:expr, $zero:expr, $of:expr) => {{

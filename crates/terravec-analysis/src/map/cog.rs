@@ -2,16 +2,14 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
+use terravec::sink::tags_of;
 use terravec::{Extraction, Provenance, Result};
 use terravec_geo::Window;
 use terravec_io::tiff::{CogSpec, CogWriter};
 use terravec_io::{Codes, DType, Samples};
 
 use crate::learn::{ClassLegend, Model};
-
-/// Side of a COG block.
-pub(super) const BLOCK: usize = 256;
+use crate::raster::{BLOCK, Content, halve, write_window};
 
 /// The number in the file that stands for "no class".
 pub(super) fn nodata(classes: &[ClassLegend]) -> u16 {
@@ -25,13 +23,8 @@ fn fits_u8(classes: &[ClassLegend]) -> bool {
 fn tags(model: &Model, plan: &Extraction, period: usize) -> Vec<(String, String)> {
     let mut provenance: Provenance = plan.provenance.clone();
     provenance.years = plan.periods[period].into_iter().collect();
-    let mut tags = vec![
-        ("TERRAVEC_PROVENANCE".to_string(), provenance.to_json()),
-        ("TERRAVEC_MODEL".to_string(), model.summary()),
-    ];
-    if let Some(text) = &provenance.attribution {
-        tags.push(("ATTRIBUTION".to_string(), text.clone()));
-    }
+    let mut tags = tags_of(&provenance);
+    tags.push(("TERRAVEC_MODEL".to_string(), model.summary()));
     tags
 }
 
@@ -112,18 +105,6 @@ pub(super) fn write_numbers(writer: &CogWriter, window: Window, bands: &[&[f32]]
     )
 }
 
-fn write_window(writer: &CogWriter, window: Window, codes: &Codes) -> Result<()> {
-    let corners: Vec<(usize, usize)> = (0..window.height)
-        .step_by(BLOCK)
-        .flat_map(|row| (0..window.width).step_by(BLOCK).map(move |col| (row, col)))
-        .collect();
-    corners.par_iter().try_for_each(|&(row, col)| {
-        let (h, w) = (BLOCK.min(window.height - row), BLOCK.min(window.width - col));
-        let block = codes.crop(row, col, h, w);
-        Ok(writer.write_block((window.col + col) / BLOCK, (window.row + row) / BLOCK, &block)?)
-    })
-}
-
 /// Overviews of classes: the class of most of the four pixels, the first of equals; no class only where none has one.
 pub(super) fn halve_classes(codes: &Codes) -> Codes {
     match &codes.samples {
@@ -157,16 +138,7 @@ fn modes<T: Copy + PartialEq>(values: &[T], codes: &Codes, empty: T) -> Vec<T> {
 
 /// Overviews of numbers: the mean of those that are there.
 pub(super) fn halve_numbers(codes: &Codes) -> Codes {
-    let Samples::F32(v) = &codes.samples else { unreachable!("numbers are float32") };
-    let n = codes.height * codes.width;
-    let bands = v.chunks_exact(n.max(1)).flat_map(|band| {
-        four(codes, |at| {
-            let there = at.iter().flatten().map(|i| band[*i]).filter(|v| !v.is_nan());
-            let (sum, n) = there.fold((0f32, 0f32), |(s, n), v| (s + v, n + 1.0));
-            sum / n
-        })
-    });
-    Codes::new(Samples::F32(bands.collect()), codes.bands, half(codes.height), half(codes.width))
+    halve(codes, Content::Numbers)
 }
 
 /// One number from every two by two pixels, some of which are beyond the edge.

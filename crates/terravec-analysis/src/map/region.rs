@@ -10,6 +10,7 @@ use terravec_geo::Window;
 use super::chunk::{NO_CLASS, Wanted, score};
 use super::{cog, picture, polygons};
 use crate::learn::{Model, Task};
+use crate::raster::BLOCK;
 use crate::refuse;
 
 /// Pixels that a picture or polygons may be made of: their classes are held in memory.
@@ -125,7 +126,7 @@ pub fn predict(
     let wanted = Wanted { sureness: outputs.quality.is_some(), dissimilarity: dissimilar };
     let mut counts = vec![0u64; model.classes().len()];
     let (mut valid, mut outside) = (0u64, 0u64);
-    let chunks = plan.chunks(cog::BLOCK);
+    let chunks = plan.chunks(BLOCK);
     for (done, window) in chunks.iter().enumerate() {
         let Pixels::Vectors(block) = plan.read(period, *window)? else {
             return Err(refuse("codes are no vectors", "leave --codes out"));

@@ -3,6 +3,8 @@
 //! Vectors are centred between the means of the two classes, so that neither counts more for having more examples; the penalty is a hundredth of the mean
 //! variance of the numbers. With fewer examples than numbers the dual form is solved, a system as large as the examples are many.
 
+use faer::linalg::solvers::Solve;
+use faer::{Mat, Side};
 use terravec::{Error, Result};
 
 use super::query::Query;
@@ -53,25 +55,15 @@ pub(crate) fn fit(positive: &[Vec<f32>], negative: &[Vec<f32>]) -> Result<Query>
     }
     #[allow(clippy::cast_precision_loss)]
     let penalty = RIDGE * total / dim as f64;
+    let x = Mat::from_fn(n, dim, |i, j| scaled[i][j]);
+    let y = Mat::from_fn(n, 1, |i, _| target[i]);
     let weights = if n <= dim {
-        let mut gram: Vec<f64> = (0..n * n).map(|i| dot(&scaled[i / n], &scaled[i % n])).collect();
-        (0..n).for_each(|i| gram[i * n + i] += penalty);
-        let dual = solve(&mut gram, target);
-        (0..dim).map(|j| dual.iter().zip(&scaled).map(|(a, row)| a * row[j]).sum()).collect()
+        x.transpose() * solve(&x * x.transpose(), penalty, y)?
     } else {
-        let mut gram = vec![0f64; dim * dim];
-        let mut right = vec![0f64; dim];
-        for (row, y) in scaled.iter().zip(&target) {
-            for (i, a) in row.iter().enumerate() {
-                right[i] += a * y;
-                gram[i * dim..(i + 1) * dim].iter_mut().zip(row).for_each(|(g, b)| *g += a * b);
-            }
-        }
-        (0..dim).for_each(|i| gram[i * dim + i] += penalty);
-        solve(&mut gram, right)
+        solve(x.transpose() * &x, penalty, x.transpose() * y)?
     };
     #[allow(clippy::cast_possible_truncation)]
-    let weights: Vec<f32> = weights.into_iter().map(|w: f64| w as f32).collect();
+    let weights: Vec<f32> = (0..dim).map(|j| weights[(j, 0)] as f32).collect();
     let centre: Vec<f32> = {
         #[allow(clippy::cast_possible_truncation)]
         mean.iter().map(|m| *m as f32).collect()
@@ -79,29 +71,13 @@ pub(crate) fn fit(positive: &[Vec<f32>], negative: &[Vec<f32>]) -> Result<Query>
     Query::linear(weights.clone(), -exact_dot(&weights, &centre))
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
-}
-
-/// Solves a symmetric positive definite system by Cholesky's decomposition, in place.
-fn solve(matrix: &mut [f64], mut right: Vec<f64>) -> Vec<f64> {
-    let n = right.len();
-    for j in 0..n {
-        for i in j..n {
-            let sum = dot(&matrix[i * n..i * n + j], &matrix[j * n..j * n + j]);
-            let rest = matrix[i * n + j] - sum;
-            matrix[i * n + j] =
-                if i == j { rest.max(f64::MIN_POSITIVE).sqrt() } else { rest / matrix[j * n + j] };
-        }
-    }
-    for i in 0..n {
-        right[i] = (right[i] - dot(&matrix[i * n..i * n + i], &right[..i])) / matrix[i * n + i];
-    }
-    for i in (0..n).rev() {
-        let sum: f64 = (i + 1..n).map(|j| matrix[j * n + i] * right[j]).sum();
-        right[i] = (right[i] - sum) / matrix[i * n + i];
-    }
-    right
+/// Solves (`gram` + `penalty` · 1) w = `right`.
+fn solve(mut gram: Mat<f64>, penalty: f64, right: Mat<f64>) -> Result<Mat<f64>> {
+    (0..gram.nrows()).for_each(|i| gram[(i, i)] += penalty);
+    let factors = gram.llt(Side::Lower).map_err(|e| {
+        Error::query(format!("the probe has no solution: {e:?}"), "give other examples, or combine by mean")
+    })?;
+    Ok(factors.solve(right))
 }
 
 #[cfg(test)]

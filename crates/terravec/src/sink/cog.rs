@@ -12,6 +12,7 @@ use super::{Progress, numbers};
 use crate::codec::halve;
 use crate::dataset::own::TAG;
 use crate::error::Result;
+use crate::provenance::Provenance;
 use crate::query::extract::Extraction;
 use crate::query::pixels::Kind;
 use crate::vectors::{Status, Vectors};
@@ -21,6 +22,13 @@ const BLOCK: usize = 256;
 /// From this many bands on, all bands of a block lie together in the file.
 const TILE_INTERLEAVE_FROM: usize = 2;
 
+/// What a GeoTIFF says of where its numbers come from, which is also what it is opened as again.
+#[must_use]
+pub fn tags_of(provenance: &Provenance) -> Vec<(String, String)> {
+    let attribution = provenance.attribution.iter().map(|text| ("ATTRIBUTION".to_string(), text.clone()));
+    std::iter::once((TAG.to_string(), provenance.to_json())).chain(attribution).collect()
+}
+
 pub(super) fn write(plan: &Extraction, period: usize, path: &Path, progress: Progress<'_>) -> Result<u64> {
     plan.check_unscaled("a GeoTIFF")?;
     let dtype = match plan.kind {
@@ -29,10 +37,6 @@ pub(super) fn write(plan: &Extraction, period: usize, path: &Path, progress: Pro
     };
     let mut provenance = plan.provenance.clone();
     provenance.years = plan.periods[period].into_iter().collect();
-    let mut tags = vec![(TAG.to_string(), provenance.to_json())];
-    if let Some(text) = &provenance.attribution {
-        tags.push(("ATTRIBUTION".to_string(), text.clone()));
-    }
     let bands = plan.band_names.len();
     let writer = CogWriter::create(
         path,
@@ -41,7 +45,7 @@ pub(super) fn write(plan: &Extraction, period: usize, path: &Path, progress: Pro
             interleave: if bands >= TILE_INTERLEAVE_FROM { Interleave::Tile } else { Interleave::Band },
             nodata: plan.nodata(),
             band_names: plan.band_names.clone(),
-            tags,
+            tags: tags_of(&provenance),
             ..CogSpec::new(plan.grid.clone(), bands, dtype)
         },
     )?;

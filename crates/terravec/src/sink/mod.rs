@@ -6,6 +6,7 @@ mod png;
 mod rows;
 mod zarr;
 
+pub use cog::tags_of;
 pub use png::save as save_picture;
 
 use std::path::{Path, PathBuf};
