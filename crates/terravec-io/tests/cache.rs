@@ -168,7 +168,6 @@ fn an_object_that_changed_is_read_anew_or_refused_never_mixed() {
 #[test]
 fn nothing_wrong_enters() {
     let long = Duration::from_secs(30);
-    let host = Host::new(Options::default());
     for fault in [
         Fault::status(503),
         Fault::status(403),
@@ -182,6 +181,8 @@ fn nothing_wrong_enters() {
         Fault::Hangup,
         Fault::Status { status: 200, headers: vec!["Content-Type: text/html".into()], body: "<html>".into() },
     ] {
+        // A host for each fault: no connection that an earlier one has broken is used again, and counted, by the next.
+        let host = Host::new(Options::default());
         host.server.set_faults([Rule::always(fault.clone()).after(1)]);
         let cache = Cache::new(host.options());
         let source = host.open_in(&cache);
