@@ -4,6 +4,7 @@ pub mod atomic;
 pub mod codes;
 mod geoparquet;
 pub mod icechunk;
+mod noted;
 pub mod npy;
 pub mod source;
 pub mod table;

@@ -2,9 +2,10 @@
 
 use terravec_geo::LonLatBox;
 
-use crate::dataset::{Dataset, RasterDataset};
+use crate::dataset::{Dataset, Listed, RasterDataset};
 use crate::error::{Error, Result};
 use crate::patch::PatchDataset;
+use crate::query::places::Places;
 use crate::time::Years;
 
 /// Width of a map in pixels.
@@ -38,6 +39,17 @@ pub struct Coverage {
     area: Option<LonLatBox>,
 }
 
+impl Covered {
+    fn of(listed: &Listed) -> Self {
+        let b = &listed.lonlat;
+        Self {
+            path: listed.path.clone(),
+            year: listed.year(),
+            bbox: Some([b.west, b.south, b.east, b.north]),
+        }
+    }
+}
+
 /// What `dataset` has in `area` in `years`.
 ///
 /// # Errors
@@ -60,18 +72,13 @@ pub fn coverage(dataset: &Dataset, area: Option<&LonLatBox>, years: &Years) -> R
 type Found = (Vec<Covered>, Vec<String>);
 
 fn of_raster(d: &RasterDataset, area: Option<&LonLatBox>, years: &Years) -> Result<Found> {
-    let mut files = Vec::new();
-    for period in d.periods(years)? {
-        for id in d.select(period, area) {
-            let (tile, b) = (&d.tiles()[id], &d.tiles()[id].lonlat);
-            let bbox = Some([b.west, b.south, b.east, b.north]);
-            files.push(Covered { path: tile.path.clone(), year: period, bbox });
-        }
-    }
+    let places = |area: Option<&LonLatBox>| area.map_or(Places::Everywhere, |a| Places::of_boxes(vec![*a]));
+    let listed = d.listed(&places(area), years)?;
+    let files: Vec<Covered> = listed.into_iter().map(|l| Covered::of(&l)).collect();
     let mut reasons = Vec::new();
     if let (true, Some(area)) = (files.is_empty(), area) {
         let mut others: Vec<i32> =
-            d.tiles().iter().filter(|t| area.intersects(&t.lonlat)).filter_map(|t| t.year()).collect();
+            d.listed(&places(Some(area)), &Years::All)?.iter().filter_map(Listed::year).collect();
         others.sort_unstable();
         others.dedup();
         if !others.is_empty() {

@@ -12,7 +12,7 @@ mod part;
 mod refs;
 mod snapshot;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 pub use error::IcechunkError;
@@ -21,6 +21,7 @@ use manifest::{Chunk, Manifest};
 use part::Part;
 use snapshot::{Content, Node};
 
+use crate::noted::Noted;
 use crate::source::{Location, MemorySource, Source};
 
 /// Manifests kept for the next chunk; more are read again.
@@ -64,6 +65,7 @@ pub struct Icechunk {
     snapshot: String,
     nodes: Vec<Node>,
     manifests: Mutex<HashMap<(Id<12>, Id<8>), Arc<Manifest>>>,
+    noted: Noted,
 }
 
 impl Icechunk {
@@ -81,7 +83,40 @@ impl Icechunk {
     pub fn open(root: &Location, at: &At) -> Result<Self, IcechunkError> {
         let snapshot = refs::resolve(root, at)?;
         let nodes = snapshot::read(&root.join("snapshots").join(&snapshot))?;
-        Ok(Self { root: root.clone(), snapshot, nodes, manifests: Mutex::default() })
+        let noted = Noted::default();
+        for file in refs::files(at).into_iter().chain([format!("snapshots/{snapshot}")]) {
+            noted.note(|| file);
+        }
+        Ok(Self { root: root.clone(), snapshot, nodes, manifests: Mutex::default(), noted })
+    }
+
+    /// The files below the root that say where the bytes under a key are, and that hold them.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn files(&self, key: &str) -> Result<Vec<String>, IcechunkError> {
+        let Some((node, index)) = self.chunk_of(key.trim_matches('/')) else { return Ok(Vec::new()) };
+        let Content::Array(manifests) = &node.content else { return Ok(Vec::new()) };
+        let mut files: Vec<String> =
+            manifests.iter().filter(|m| m.covers(&index)).map(|m| format!("manifests/{}", m.id.name())).collect();
+        match self.chunk(node, &index)? {
+            Some(Chunk::Native { id, .. }) => files.push(format!("chunks/{}", id.name())),
+            Some(Chunk::Virtual(location)) => return Err(self.elsewhere(key, &location)),
+            Some(Chunk::Inline(_)) | None => {}
+        }
+        Ok(files)
+    }
+
+    /// The files below the root that were read until this was first asked.
+    pub(crate) fn noted(&self) -> BTreeSet<String> {
+        self.noted.take()
+    }
+
+    fn elsewhere(&self, key: &str, location: &str) -> IcechunkError {
+        IcechunkError::Unsupported {
+            file: format!("{} {key}", self.root),
+            what: format!("a chunk that lies outside the repository, at {location},"),
+        }
     }
 
     /// The id of the snapshot.
@@ -114,15 +149,11 @@ impl Icechunk {
         Ok(Some(match chunk {
             Chunk::Inline(bytes) => Arc::new(MemorySource::new(shown(), bytes)),
             Chunk::Native { id, offset, length } => {
+                self.noted.note(|| format!("chunks/{}", id.name()));
                 let object = self.root.join("chunks").join(&id.name()).open()?;
                 Arc::new(Part::new(object, offset, length))
             }
-            Chunk::Virtual(location) => {
-                return Err(IcechunkError::Unsupported {
-                    file: shown(),
-                    what: format!("a chunk that lies outside the repository, at {location},"),
-                });
-            }
+            Chunk::Virtual(location) => return Err(self.elsewhere(key, &location)),
         }))
     }
 
@@ -154,6 +185,7 @@ impl Icechunk {
         if let Some(manifest) = kept(&self.manifests) {
             return Ok(manifest);
         }
+        self.noted.note(|| format!("manifests/{}", id.name()));
         let manifest = Arc::new(Manifest::read(&self.root.join("manifests").join(&id.name()), node)?);
         if let Ok(mut all) = self.manifests.lock() {
             if all.len() >= MAX_MANIFESTS {

@@ -25,6 +25,15 @@ pub(super) fn resolve(root: &Location, at: &At) -> Result<String, IcechunkError>
     }
 }
 
+/// The files that may say which snapshot a state is: of either version of the format.
+pub(super) fn files(at: &At) -> Vec<String> {
+    match at {
+        At::Branch(name) => vec!["repo".to_owned(), format!("refs/branch.{name}/ref.json")],
+        At::Tag(name) => vec!["repo".to_owned(), format!("refs/tag.{name}/ref.json")],
+        At::Snapshot(_) => vec!["repo".to_owned()],
+    }
+}
+
 /// The id, if it can be the name of a file and of nothing else.
 fn checked(file: &str, id: &str) -> Result<String, IcechunkError> {
     if id.len() == 20 && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {

@@ -60,6 +60,14 @@ impl Location {
         Self(address.rsplit_once('/').map_or(".".to_owned(), |(folder, _)| format!("{folder}{query}")))
     }
 
+    /// The path from `folder` to it, where it lies below.
+    #[must_use]
+    pub fn below(&self, folder: &Self) -> Option<String> {
+        let rest = self.without_query().strip_prefix(folder.without_query().trim_end_matches(['/', '\\']))?;
+        let path = rest.strip_prefix(['/', '\\'])?;
+        (!path.is_empty()).then(|| path.replace('\\', "/"))
+    }
+
     /// The path or address without a query: what may hold the names of folders.
     #[must_use]
     pub fn without_query(&self) -> &str {

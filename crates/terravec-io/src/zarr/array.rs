@@ -1,5 +1,6 @@
 //! [`Array`]: reads of regions and of single places, chunk by chunk.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,12 +10,15 @@ use super::cache::ShardCache;
 use super::codec::Pipeline;
 use super::element::Element;
 use super::error::ZarrError;
-use super::fetch::Begun;
+use super::fetch::{Begun, spread};
 use super::metadata::ArrayMetadata;
 use super::nd;
 use super::store::Store;
 use super::visits::Visits;
 use crate::{DType, Samples};
+
+/// Objects of an array that are told one by one.
+const MOST_FILES: u64 = 1_000_000;
 
 /// A part of an array: for each axis the half-open range of its indices.
 pub type Region = Vec<Range<u64>>;
@@ -81,6 +85,31 @@ impl Array {
             unit = &sharding.inner;
         }
         unit
+    }
+
+    /// The files below the root of the store that hold the elements of `region`. They may turn out not to exist, where nothing was
+    /// written.
+    ///
+    /// # Errors
+    /// If the region is not inside the array, or the store can't be read.
+    pub fn files(&self, region: &[Range<u64>]) -> Result<BTreeSet<String>, ZarrError> {
+        self.check(region)?;
+        let outer = &self.metadata.pipeline.shape;
+        let count = region.iter().zip(outer).try_fold(1u64, |n, (r, o)| {
+            n.checked_mul((r.end.div_ceil(*o as u64) - r.start / *o as u64).max(1))
+        });
+        if count.is_none_or(|n| n > MOST_FILES) {
+            return Err(self.request(format!("{region:?} lies in more than {MOST_FILES} objects")));
+        }
+        let keys: Vec<String> = cells_of(region, outer).iter().map(|at| self.key(at)).collect();
+        let files = spread(&keys, self.is_remote(), |key| self.store.files(key));
+        Ok(files.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// The files below the root of the store that opening it needs: those that were looked for until this was first asked.
+    #[must_use]
+    pub fn opening_files(&self) -> BTreeSet<String> {
+        self.store.noted()
     }
 
     /// The key of the object at `index`.

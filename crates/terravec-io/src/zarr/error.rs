@@ -19,6 +19,12 @@ pub enum ZarrError {
         /// Where it was looked for.
         place: String,
     },
+    /// A copy of a part of a store lacks a chunk.
+    #[error("{place}: this part of the store was not copied")]
+    NotCopied {
+        /// The object.
+        place: String,
+    },
     /// An object is damaged, cut or made to harm.
     #[error("{key}: {reason}")]
     Corrupt {
@@ -61,6 +67,7 @@ impl ZarrError {
             Self::Source(e) => return e.help().map(ToOwned::to_owned),
             Self::Icechunk(e) => return e.help(),
             Self::NotFound { .. } => "name the folder or address that holds zarr.json, .zgroup or .zarray",
+            Self::NotCopied { .. } => "download this place and year too, into the same folder",
             Self::Corrupt { .. } => "the store is damaged or incomplete: fetch it again",
             Self::Unsupported { .. } => {
                 "write the array again with zarr-python's default codecs (bytes, then zstd or blosc)"

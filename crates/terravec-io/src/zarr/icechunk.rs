@@ -1,5 +1,6 @@
 //! A state of an Icechunk repository as a store.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::ZarrError;
@@ -43,5 +44,13 @@ impl Store for IcechunkStore {
         let prefix = if key.is_empty() { String::new() } else { format!("{key}/") };
         let below = self.paths.iter().filter_map(|p| p.strip_prefix(&prefix));
         Some(below.filter(|p| !p.is_empty() && !p.contains('/')).map(str::to_owned).collect())
+    }
+
+    fn files(&self, key: &str) -> Result<Vec<String>, ZarrError> {
+        Ok(self.repository.files(key)?)
+    }
+
+    fn noted(&self) -> BTreeSet<String> {
+        self.repository.noted()
     }
 }

@@ -31,5 +31,5 @@ pub use fetch::Begun;
 pub use group::{Group, Node, open, open_store};
 pub use icechunk::open_icechunk;
 pub use metadata::{ArrayMetadata, Attributes};
-pub use store::{FileStore, Store};
+pub use store::{ABSENT, FileStore, Store};
 pub use write::{ArraySpec, ArrayWriter, StoreWriter};

@@ -22,7 +22,7 @@ pub use codec::{BitDistance, CodecSpec, MissingRule, ScaleMeaning};
 pub use descriptor::{Access, Citation, Descriptor, Form, Format, Host, Kind, Model, TableSpec, Variant};
 pub use encoder::{CoordinateOrder, EncoderSpec, EncoderTime, Precision, WeightsFile, WeightsRole};
 pub use load::{Problem, parse_descriptor};
-pub use naming::{BandNames, GROUPS, Georeference, TileName, TileNaming};
+pub use naming::{BandNames, GROUPS, Georeference, TileManifest, TileName, TileNaming};
 pub use place::{CrsRule, Extent, GridSpec, Lattice, Resolution, RowOrder};
 pub use time::{Date, Interval, IntervalRule, TimeScope, TimeSpec};
 

@@ -24,10 +24,40 @@ pub struct TileNaming {
     /// Files that list the tiles.
     #[serde(default)]
     pub index: Vec<String>,
+    /// A table of the tiles.
+    pub manifest: Option<TileManifest>,
     /// Where tiles that don't say where they lie have that from.
     pub georeference: Option<Georeference>,
     #[serde(skip)]
     compiled: OnceLock<Result<Regex, String>>,
+}
+
+/// A table with a row for each tile: columns `year`, and `lon` and `lat` of its centre; perhaps `version` and `variant`, which together name a
+/// variant of the product, and sizes of files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TileManifest {
+    /// Its name, below the folder of a variant.
+    pub file: String,
+    /// The path of a tile, with `{year}`, `{lon}` and `{lat}`: degrees with two decimals.
+    pub path: String,
+    /// Sides of a tile in degrees.
+    pub side: f64,
+    /// The column with the size of a tile's file.
+    pub size: Option<String>,
+    /// The column with the size of the file with its scales.
+    pub scales_size: Option<String>,
+}
+
+impl TileManifest {
+    /// The path of the tile at `lon`, `lat` in `year`.
+    #[must_use]
+    pub fn path_of(&self, lon: f64, lat: f64, year: i32) -> String {
+        // No tile is called -0.00.
+        let text = |v: f64| format!("{:.2}", if v == 0.0 { 0.0 } else { v });
+        let path = self.path.replace("{year}", &year.to_string());
+        path.replace("{lon}", &text(lon)).replace("{lat}", &text(lat))
+    }
 }
 
 /// GeoTIFFs on the grids of tiles that have no georeference of their own.
@@ -83,8 +113,8 @@ pub struct BandNames {
 
 impl PartialEq for TileNaming {
     fn eq(&self, other: &Self) -> bool {
-        (&self.pattern, &self.examples, &self.path, &self.index, &self.georeference)
-            == (&other.pattern, &other.examples, &other.path, &other.index, &other.georeference)
+        (&self.pattern, &self.examples, &self.path, &self.index, &self.manifest, &self.georeference)
+            == (&other.pattern, &other.examples, &other.path, &other.index, &other.manifest, &other.georeference)
     }
 }
 

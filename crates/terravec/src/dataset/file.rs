@@ -10,6 +10,7 @@ use super::npy_layout::Layout;
 use super::open_zarr::Grids;
 use super::tile::Tile;
 use super::zarr::ZarrTile;
+use super::{open, open_npy};
 use crate::catalog::Descriptor;
 use crate::error::{Error, Result};
 
@@ -22,6 +23,21 @@ pub(crate) enum Files {
 }
 
 impl Files {
+    /// The tile at `path` below `root`, by its file.
+    ///
+    /// # Errors
+    /// As [`Files::open`]; a Zarr store has no such files.
+    pub(super) fn tile(&self, root: &Location, path: &str, product: &Descriptor) -> Result<Tile> {
+        let location = root.join(path);
+        match self {
+            Self::Tiff => open::tile_of(path, &location, &GeoTiff::open(location.open()?)?, product, 0, 0),
+            Self::Npy(layout) => {
+                open_npy::tile_of(&layout.open(&location, product, 0)?, path, &location, product)
+            }
+            Self::Zarr(_) => Err(Error::open(format!("{location}: no such group"), "open the store again")),
+        }
+    }
+
     /// Opens the file of `tile`, which lies at `location`.
     ///
     /// # Errors

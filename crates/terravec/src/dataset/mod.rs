@@ -3,6 +3,7 @@
 mod aef_index;
 mod any;
 pub(crate) mod file;
+pub(crate) mod files;
 mod index;
 pub(crate) mod listing;
 mod npy;
@@ -13,6 +14,7 @@ mod open_zarr;
 pub(crate) mod own;
 mod product;
 pub(crate) mod reader;
+mod register;
 mod recognise;
 mod shelf;
 mod tile;
@@ -33,12 +35,15 @@ use file::Files;
 pub use open::OpenOptions;
 pub(crate) use product::fixed_interval;
 use reader::{BlockCache, TileReader};
+pub(crate) use register::Listed;
+use register::Register;
 pub use tile::Tile;
 
 use crate::catalog::Descriptor;
 use crate::codec::Decoder;
 use crate::error::{Error, Result};
 use crate::provenance::Provenance;
+use crate::query::places::Places;
 use crate::time::Years;
 
 /// Open tiles kept for the next read; more would hold too many file handles.
@@ -58,6 +63,10 @@ pub struct RasterDataset {
     open: Arc<Mutex<VecDeque<Arc<TileReader>>>>,
     /// Blocks kept for the next query.
     blocks: Arc<BlockCache>,
+    /// What says which tiles there are beside those above, where there are too many.
+    register: Option<Arc<Register>>,
+    /// Whether the tiles above are those that a question needs.
+    narrowed: bool,
 }
 
 /// What a dataset holds, for `info`.
@@ -149,15 +158,64 @@ impl RasterDataset {
         &self.root
     }
 
-    /// All tiles.
+    /// All tiles; of an archive with a register, those that the dataset was narrowed to.
     #[must_use]
     pub fn tiles(&self) -> &[Tile] {
         &self.tiles
     }
 
+    /// The dataset with those tiles that matter to some places and years. What it is, and what it covers, stays what it was. Narrowed
+    /// once, it stays as it is: parts of a question share what was opened for all of it.
+    ///
+    /// # Errors
+    /// If a tile can't be opened, or there are too many.
+    pub(crate) fn around(&self, places: &Places, years: &Years) -> Result<Self> {
+        let Some(register) = self.register.as_ref().filter(|_| !self.narrowed) else { return Ok(self.clone()) };
+        let listed = register.find(places, years, true);
+        if listed.is_empty() {
+            return Ok(self.clone());
+        }
+        open::check_few(&self.root, listed.len(), "tiles that this question needs")?;
+        let tiles = register.tiles(&listed, |new| {
+            open::at_once(new, |l| self.files.tile(&self.root, &l.path, &self.product))
+        })?;
+        Ok(Self {
+            tiles: Arc::new(tiles),
+            open: Arc::default(),
+            blocks: Arc::new(BlockCache::patient(self.blocks.limit())),
+            narrowed: true,
+            ..self.clone()
+        })
+    }
+
+    /// The files that touch an area in some years, told without opening any.
+    ///
+    /// # Errors
+    /// If a year is not there at all.
+    pub(crate) fn listed(&self, places: &Places, years: &Years) -> Result<Vec<Listed>> {
+        let periods = self.periods(years)?;
+        if let Some(register) = &self.register {
+            return Ok(register.find(places, years, false));
+        }
+        let touching =
+            periods.iter().flat_map(|p| self.tiles.iter().filter(move |t| t.year() == *p && places.touch(&t.lonlat)));
+        Ok(touching
+            .map(|t| Listed {
+                path: t.path.clone(),
+                lonlat: t.lonlat,
+                interval: t.interval,
+                bytes: None,
+                scales_bytes: None,
+            })
+            .collect())
+    }
+
     /// Years that some tile has, in order.
     #[must_use]
     pub fn years(&self) -> Vec<i32> {
+        if let Some(register) = &self.register {
+            return register.years();
+        }
         let mut years: Vec<i32> = self.tiles.iter().filter_map(Tile::year).collect();
         years.sort_unstable();
         years.dedup();
@@ -205,6 +263,9 @@ impl RasterDataset {
     /// The smallest box over all tiles, in degrees.
     #[must_use]
     pub fn lonlat(&self) -> LonLatBox {
+        if let Some(register) = &self.register {
+            return register.extent();
+        }
         let mut b = LonLatBox { west: 180.0, south: 90.0, east: -180.0, north: -90.0 };
         for tile in self.tiles.iter() {
             let t = &tile.lonlat;
@@ -258,8 +319,13 @@ impl RasterDataset {
             b.south,
             b.east,
             b.north,
-            self.tiles.len()
+            self.tile_count()
         )
+    }
+
+    /// Tiles of the dataset, those that a register alone knows included.
+    fn tile_count(&self) -> usize {
+        self.register.as_ref().map_or(self.tiles.len(), |r| r.counts().values().sum())
     }
 
     /// The same with blocks kept for the next query, if it keeps none yet.
@@ -268,11 +334,6 @@ impl RasterDataset {
             return self;
         }
         Self { blocks: Arc::new(BlockCache::patient(KEPT_BLOCKS)), ..self }
-    }
-
-    /// Whether a tile is one file, and all of it.
-    pub(crate) fn is_of_single_files(&self) -> bool {
-        matches!(*self.files, Files::Tiff)
     }
 
     /// The blocks kept for the next query.
@@ -361,9 +422,14 @@ impl RasterDataset {
     pub fn summary(&self) -> Result<Summary> {
         let reader = self.reader(0)?;
         let mut years = BTreeMap::new();
+        if let Some(register) = &self.register {
+            years.extend(register.counts().into_iter().map(|(year, tiles)| (year.to_string(), tiles)));
+        }
         let (mut crs, mut systems) = (Vec::new(), HashSet::new());
         for tile in self.tiles.iter() {
-            *years.entry(tile.year().map_or(String::new(), |y| y.to_string())).or_insert(0) += 1;
+            if self.register.is_none() {
+                *years.entry(tile.year().map_or(String::new(), |y| y.to_string())).or_insert(0) += 1;
+            }
             if systems.insert(&tile.grid.crs) {
                 crs.push(tile.grid.crs.to_string());
             }
@@ -378,7 +444,7 @@ impl RasterDataset {
             name: self.product.name.clone(),
             kind: self.product.kind.name().to_string(),
             root: self.root.to_string(),
-            tiles: self.tiles.len(),
+            tiles: self.tile_count(),
             years,
             stored_bands: reader.file.bands(),
             dtype: reader.file.dtype().to_string(),
@@ -390,7 +456,7 @@ impl RasterDataset {
             crs,
             resolution: self.tiles[0].grid.res(),
             bbox: [b.west, b.south, b.east, b.north],
-            grid: (self.tiles.len() == 1).then(|| GridSummary::of(&self.tiles[0].grid)),
+            grid: (self.tile_count() == 1).then(|| GridSummary::of(&self.tiles[0].grid)),
             layout: reader.file.layout(),
             licence: self.product.licence.clone(),
             attribution: self.product.attribution.clone(),

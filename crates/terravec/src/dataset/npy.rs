@@ -2,6 +2,7 @@
 
 use terravec_geo::{Grid, Window};
 use terravec_io::npy::{Npy, Span};
+use terravec_io::source::Location;
 use terravec_io::tiff::GeoTiff;
 use terravec_io::{Codes, DType, Samples};
 
@@ -28,6 +29,8 @@ pub(crate) struct NpyTile {
     pub(super) codes: Npy,
     pub(super) axes: Axes,
     pub(super) scales: Option<Npy>,
+    /// The folder with the file that says where the tile lies.
+    pub(super) place_folder: Option<Location>,
     /// The file that says where there is water, and with which number.
     pub(super) water: Option<(GeoTiff, f64)>,
     pub(super) grid: Grid,

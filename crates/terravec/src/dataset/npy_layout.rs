@@ -79,6 +79,38 @@ impl Layout {
             Self::Own(sidecar) => open_own(location, sidecar, step),
         }
     }
+
+    /// The file with the scales of the tile at `location`, if it has one.
+    pub(super) fn scales_of(&self, location: &Location) -> Option<Location> {
+        let name = match self {
+            Self::Product { scales, .. } => scales_name(location, scales.as_deref()?),
+            Self::Own(sidecar) => sidecar.scaled.then(|| scales_name(location, OWN_SCALES))?,
+        };
+        Some(location.parent().join(&name))
+    }
+
+    /// The file that says where the tile at `location` lies, where those of all tiles are in `folder`.
+    pub(super) fn place_of(
+        &self,
+        location: &Location,
+        product: &Descriptor,
+        folder: Option<&Location>,
+    ) -> Option<Location> {
+        match self {
+            Self::Product { georeference, .. } => {
+                let name = product.tiles.as_ref()?.parse(location.without_query())?;
+                Some(folder?.join(&georeference.file_of(&name)?))
+            }
+            Self::Own(_) => Some(Sidecar::location(location)),
+        }
+    }
+}
+
+/// How a file with scales ends that we wrote.
+const OWN_SCALES: &str = "_scales.npy";
+
+fn scales_name(location: &Location, suffix: &str) -> String {
+    format!("{}{suffix}", location.file_name().trim_end_matches(".npy"))
 }
 
 /// Folders near `root` where georeferences may lie: of the variant's version where it is known.
@@ -134,9 +166,8 @@ fn open_tile(
     };
     let scales = match scales {
         Some(suffix) if !codes.header().dtype.is_float() => {
-            let name = format!("{}{suffix}", location.file_name().trim_end_matches(".npy"));
             let scales =
-                Npy::open(location.parent().join(&name).open().map_err(|e| missing(location, e, "scales"))?)?;
+                Npy::open(location.parent().join(&scales_name(location, suffix)).open().map_err(|e| missing(location, e, "scales"))?)?;
             let fits = match scales.header().shape[..] {
                 [h, w] => (h, w) == (height, width),
                 // Old files repeat the scale for every band.
@@ -172,7 +203,7 @@ fn open_tile(
         match folder.join(&file).open() {
             Ok(source) => match GeoTiff::open(source) {
                 Ok(tiff) => {
-                    found = Some(tiff);
+                    found = Some((tiff, folder.clone()));
                     break;
                 }
                 Err(TiffError::Source(SourceError::NotFound { .. })) => {}
@@ -182,7 +213,7 @@ fn open_tile(
             Err(e) => return Err(e.into()),
         }
     }
-    let Some(tiff) = found else {
+    let Some((tiff, place_folder)) = found else {
         return Err(Error::open(
             format!(
                 "{location}: nothing says where it lies: {file} is in no folder named {} near it",
@@ -213,6 +244,7 @@ fn open_tile(
         codes,
         axes: Axes::BandLast,
         scales,
+        place_folder: Some(place_folder),
         water,
         grid,
         names: vec![None; bands],
@@ -236,9 +268,8 @@ fn open_own(location: &Location, sidecar: &Sidecar, step: usize) -> Result<NpyTi
     };
     let mut scales = None;
     if sidecar.scaled {
-        let name = format!("{}_scales.npy", location.file_name().trim_end_matches(".npy"));
         let npy =
-            Npy::open(location.parent().join(&name).open().map_err(|e| missing(location, e, "scales"))?)?;
+            Npy::open(location.parent().join(&scales_name(location, OWN_SCALES)).open().map_err(|e| missing(location, e, "scales"))?)?;
         let shape_of = &codes.header().shape;
         let flat: Vec<usize> =
             shape_of[..shape_of.len() - 3].iter().chain(&shape_of[shape_of.len() - 2..]).copied().collect();
@@ -249,7 +280,17 @@ fn open_own(location: &Location, sidecar: &Sidecar, step: usize) -> Result<NpyTi
     }
     let mut names: Vec<Option<String>> = sidecar.bands.iter().cloned().map(Some).collect();
     names.resize(bands, None);
-    Ok(NpyTile { codes, axes, scales, water: None, grid, names, nodata: sidecar.nodata, bounds: NO_BOUNDS })
+    Ok(NpyTile {
+        codes,
+        axes,
+        scales,
+        place_folder: None,
+        water: None,
+        grid,
+        names,
+        nodata: sidecar.nodata,
+        bounds: NO_BOUNDS,
+    })
 }
 
 fn shape(location: &Location, npy: &Npy, want: &str) -> Error {

@@ -141,6 +141,8 @@ pub(super) fn dataset(
         notes: found.notes,
         open: Arc::new(Mutex::new(VecDeque::new())),
         blocks: Arc::new(BlockCache::patient(options.block_cache)),
+        register: None,
+        narrowed: false,
     }
 }
 
@@ -175,7 +177,7 @@ pub(super) fn not_found(spec: &str, catalog: &Catalog) -> Error {
     }
 }
 
-fn tile_of(
+pub(super) fn tile_of(
     path: &str,
     location: &Location,
     tiff: &GeoTiff,

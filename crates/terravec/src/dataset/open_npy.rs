@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use terravec_io::source::{Entry, Location};
+use terravec_io::source::{Entry, Location, SourceError};
+use terravec_io::table::TableError;
 
 use super::file::Files;
 use super::listing::Listing;
@@ -12,6 +13,7 @@ use super::npy_layout::Layout;
 use super::open::{OpenOptions, Opened, at_once, check_few, dataset, uniform};
 use super::own::{self, Sidecar};
 use super::product::{fingerprint, generic, interval_of, is_npy};
+use super::register::{Manifest, Register};
 use super::tile::Tile;
 use super::{RasterDataset, index};
 use crate::catalog::{Catalog, Descriptor, Variant};
@@ -111,6 +113,11 @@ fn folder(
     options: &OpenOptions,
 ) -> Result<RasterDataset> {
     let root = listing.root().clone();
+    if let Some(product) = product.as_ref().filter(|_| root.is_remote())
+        && let Some(dataset) = registered(&root, product, asked, options)?
+    {
+        return Ok(dataset);
+    }
     let mut files: Vec<&Entry> = listing.entries()?.iter().filter(|e| is_npy_name(&e.path)).collect();
     let product = match product {
         Some(product) => product,
@@ -194,6 +201,47 @@ fn folder(
     Ok(dataset(found, version, root, Files::Npy(layout), options))
 }
 
+/// The dataset that a manifest lists; `None` where there is no manifest. Files of a local folder say better what is there.
+fn registered(
+    root: &Location,
+    product: &Arc<Descriptor>,
+    asked: Option<&Variant>,
+    options: &OpenOptions,
+) -> Result<Option<RasterDataset>> {
+    let Some(spec) = product.tiles.as_ref().and_then(|t| t.manifest.as_ref()) else { return Ok(None) };
+    let variant = agreed(root, root.without_query(), product, asked)?;
+    let manifest = match Manifest::open(&root.join(&spec.file), product, spec, variant.as_ref()) {
+        // Some stores refuse what is not there, and what is not there is in no cache.
+        Err(Error::Table(TableError::Source(e)) | Error::Source(e)) if is_absent(&e) => {
+            return match root.is_listable() {
+                true => Ok(None),
+                false => Err(Error::open(
+                    format!("{root}: there is no {} here, which lists the tiles", spec.file),
+                    "name the folder of one variant, as its publisher has it; plain web addresses can't be listed",
+                )),
+            };
+        }
+        read => read?,
+    };
+    let (manifest, named) = manifest;
+    let named = named.and_then(|id| product.variants.iter().find(|v| v.id == id));
+    let variant = variant.as_ref().or(named);
+    let layout = Layout::of_product(root, product, variant)?;
+    let version = variant.map(|v| v.id.clone());
+    let register = Register::new(manifest);
+    let files = Files::Npy(layout);
+    let first = register.any(|l| files.tile(root, &l.path, product))?;
+    let notes = vec![format!("tiles taken from {}", spec.file)];
+    let found = Opened { tiles: vec![first], product: Arc::clone(product), notes, version };
+    let dataset = dataset(found, None, root.clone(), files, options);
+    Ok(Some(RasterDataset { register: Some(Arc::new(register)), ..dataset }))
+}
+
+/// Whether a failure only says that something is not there.
+fn is_absent(e: &SourceError) -> bool {
+    matches!(e, SourceError::NotFound { .. } | SourceError::Denied { .. } | SourceError::Offline { .. })
+}
+
 /// An array that we wrote, by the JSON file beside it: a tile per year.
 fn own_file(root: Location, options: &OpenOptions) -> Result<RasterDataset> {
     let sidecar = Sidecar::beside(&root)?;
@@ -231,7 +279,7 @@ fn own_file(root: Location, options: &OpenOptions) -> Result<RasterDataset> {
     Ok(dataset(found, None, root, Files::Npy(layout), options))
 }
 
-fn tile_of(file: &NpyTile, path: &str, location: &Location, product: &Descriptor) -> Result<Tile> {
+pub(super) fn tile_of(file: &NpyTile, path: &str, location: &Location, product: &Descriptor) -> Result<Tile> {
     Decoder::new(product, file.bands(), file.dtype(), file.nodata())
         .map_err(Error::codec(location.to_string()))?;
     Ok(Tile {

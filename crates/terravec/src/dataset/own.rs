@@ -56,13 +56,17 @@ struct GridJson {
 }
 
 impl Sidecar {
+    /// Where the one of the array at `location` is.
+    pub(super) fn location(location: &Location) -> Location {
+        location.parent().join(&format!("{}.json", location.file_name().trim_end_matches(".npy")))
+    }
+
     /// Reads the JSON file beside the NPY at `location`.
     ///
     /// # Errors
     /// If there is none, or it does not say where the array lies.
     pub(super) fn beside(location: &Location) -> Result<Self> {
-        let name = format!("{}.json", location.file_name().trim_end_matches(".npy"));
-        let place = location.parent().join(&name);
+        let place = Self::location(location);
         let bad = |reason: String| {
             Error::open(
                 format!("{place}: {reason}"),

@@ -1,5 +1,6 @@
 //! Arrays of a Zarr store as a raster: which axis is which, and windows in (band, y, x), north first.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -147,6 +148,20 @@ impl ZarrTile {
             (begun, beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         Ok((read(codes, axes, begun?)?, Some(read(scales, scale_axes, beside?)?)))
+    }
+
+    /// The files of the store that hold the numbers of `window`.
+    pub(super) fn files(&self, window: Window) -> Result<BTreeSet<String>> {
+        let rows = self.rows(window.row, window.height);
+        let columns = window.col as u64..(window.col + window.width) as u64;
+        let of = |array: &Array, axes: &Axes| {
+            array.files(&self.region(array, axes, &(0..self.of.depth), rows.clone(), columns.clone()))
+        };
+        let mut files = of(&self.of.codes, &self.of.axes)?;
+        if let Some((scales, axes)) = &self.of.scales {
+            files.extend(of(scales, axes)?);
+        }
+        Ok(files)
     }
 
     /// Rows of the array for rows counted from the north.

@@ -219,8 +219,11 @@ fn stated_variant<'a>(product: &'a Descriptor, root: &Location, scope: Scope<'_>
             return Some(v);
         }
     }
-    let folders = root.without_query().trim_end_matches('/').rsplit('/').take(2);
-    folders.filter_map(|f| product.variants.iter().find(|v| v.path.as_deref() == Some(f))).next()
+    let named = |place: &str| {
+        let folders = place.trim_end_matches('/').rsplit('/').take(2);
+        folders.filter_map(|f| product.variants.iter().find(|v| v.path.as_deref() == Some(f))).next()
+    };
+    named(root.without_query()).or_else(|| named(&crate::mirror::origin(root)?))
 }
 
 /// The version of the store; `asked` is the one asked for.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::query::extract::Extraction;
 use crate::query::gridded::Gridded;
 use crate::query::pixels::Kind;
-use crate::query::sample::locate;
+use crate::query::sample::{locate, narrowed};
 use crate::time::Years;
 
 /// Points per edge of a box that is moved to another CRS.
@@ -85,6 +85,7 @@ fn blocks(file: &RasterFile, count: usize, bands: usize) -> (u64, u64) {
 /// # Errors
 /// If a year is not there or a header can't be read.
 pub(super) fn sample(dataset: &RasterDataset, points: &Points, years: &Years) -> Result<Estimate> {
+    let dataset = &narrowed(dataset, points, years)?;
     let mut wanted: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
     let periods = dataset.periods(years)?;
     for period in &periods {

@@ -1,5 +1,6 @@
 //! Fetching the files of a mirror: several at a time, each in order, going on where it stopped.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use terravec_io::atomic::{PendingFile, folder_of};
 use terravec_io::source::{Checksum, Fingerprint, Source, hex};
+use terravec_io::zarr;
 
 use super::ledger::{Ledger, Line};
 use super::plan::{MirrorFile, MirrorPlan};
@@ -58,6 +60,10 @@ impl MirrorPlan {
     pub fn fetch(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Report> {
         let ledger = Ledger::to_write(&self.folder)?;
         let _alone = alone(&self.folder)?;
+        // First of all: from now on a chunk that is missing was not copied yet.
+        if let Some(absent) = &self.absent {
+            note_absent(absent, &self.folder)?;
+        }
         let run = Run {
             plan: self,
             ledger: &ledger,
@@ -96,6 +102,20 @@ impl MirrorPlan {
         report.present = self.files.len() - missing.len();
         Ok(report)
     }
+}
+
+/// Adds to the list of chunks that the store does not have, so that nobody takes those that were not copied for empty.
+fn note_absent(absent: &[String], folder: &Path) -> Result<()> {
+    let path = folder.join(zarr::ABSENT);
+    let fail = || Error::write(&path);
+    let known = fs::read_to_string(&path).unwrap_or_default();
+    let all: BTreeSet<&str> = known.lines().chain(absent.iter().map(String::as_str)).collect();
+    let pending = PendingFile::create(&path).map_err(fail())?;
+    let mut file = pending.file();
+    for line in all {
+        writeln!(file, "{line}").map_err(fail())?;
+    }
+    pending.commit().map_err(fail())
 }
 
 /// Sees that no other process fills the same mirror: both would write the same part files.

@@ -11,6 +11,8 @@ mod plan;
 
 use std::path::{Path, PathBuf};
 
+use terravec_io::source::Location;
+
 pub use fetch::Report;
 pub use plan::{MirrorFile, MirrorPlan, MirrorRequest, plan};
 
@@ -21,6 +23,12 @@ use ledger::Ledger;
 
 /// The folder of what a mirror knows of itself.
 const OWN: &str = ".terravec";
+
+/// The address that the mirror at `root` is of, if it is one: a folder there may be named after a version.
+pub(crate) fn origin(root: &Location) -> Option<String> {
+    let ledger = Ledger::open(root.path().filter(|p| p.join(OWN).is_dir())?).ok()?;
+    ledger.lines().find_map(|l| Some(l.url.strip_suffix(&l.path)?.to_owned()))
+}
 
 /// What a check of a mirror found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]

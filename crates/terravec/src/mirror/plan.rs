@@ -1,17 +1,18 @@
 //! Which files a mirror wants, from where, and how large they are. Reads indexes and sizes, no file.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use terravec_io::source::{self, Location, SourceError, is_below};
 
 use super::ledger::Ledger;
+use crate::dataset::files::{Stored, StoredFile};
 use crate::dataset::{Dataset, RasterDataset};
 use crate::error::{Error, Result};
 use crate::patch::PatchDataset;
 use crate::query::bounds_of;
 use crate::query::extract::Area;
+use crate::query::places::{Places, boxes_of};
 use crate::time::Years;
 
 /// Files that are asked one by one how large they are; of more, a store's list says so.
@@ -62,6 +63,9 @@ pub struct MirrorPlan {
     pub missing_bytes: u64,
     pub(super) folder: PathBuf,
     pub(super) force: bool,
+    /// Of a store of arrays: chunks that it does not have.
+    #[serde(skip)]
+    pub(super) absent: Option<Vec<String>>,
     /// Where the index of the tiles is, which goes along with the rows of the files that are there.
     #[serde(skip)]
     pub(super) index: Option<Location>,
@@ -72,9 +76,9 @@ pub struct MirrorPlan {
 /// # Errors
 /// If nothing lies there, the dataset is not made of files that can be mirrored, or sizes can't be had.
 pub fn plan(dataset: &Dataset, request: &MirrorRequest) -> Result<MirrorPlan> {
-    let (root, paths, index) = match dataset {
+    let (stored, index) = match dataset {
         Dataset::Raster(d) => of_raster(d, request)?,
-        Dataset::Patch(d) => of_table(d, request)?,
+        Dataset::Patch(d) => (of_table(d, request)?, None),
         Dataset::Location(d) => {
             return Err(Error::query(
                 format!("{} is computed, and has no files of a region", d.product().id),
@@ -82,16 +86,24 @@ pub fn plan(dataset: &Dataset, request: &MirrorRequest) -> Result<MirrorPlan> {
             ));
         }
     };
-    for path in &paths {
+    for path in stored.files.keys() {
         if !is_below(path) || path.split('/').next() == Some(super::OWN) {
             return Err(Error::open(
-                format!("{root}: {path:?} is no path of a file below it"),
+                format!("{}: {path:?} is no path of a file below it", stored.base),
                 "the index or list that names it is damaged, or means harm: tell its publisher",
             ));
         }
     }
     let ledger = Ledger::open(&request.folder)?;
-    let files = sized(&root, dataset, paths, &ledger, &request.folder)?;
+    let chunks = stored.chunks;
+    let (mut files, mut absent) = (Vec::new(), Vec::new());
+    for (path, found) in sized(stored, &ledger, &request.folder)? {
+        match found {
+            Some(file) => files.push(file),
+            None if chunks => absent.push(path),
+            None => {}
+        }
+    }
     let product = dataset.product();
     let sum = |present: bool| files.iter().filter(|f| present || !f.present).map(|f| f.bytes).sum();
     Ok(MirrorPlan {
@@ -102,110 +114,87 @@ pub fn plan(dataset: &Dataset, request: &MirrorRequest) -> Result<MirrorPlan> {
         files,
         folder: request.folder.clone(),
         force: request.force,
+        absent: chunks.then_some(absent),
         index,
     })
 }
 
-type Wanted = (Location, Vec<String>, Option<Location>);
-
-fn of_raster(d: &RasterDataset, request: &MirrorRequest) -> Result<Wanted> {
-    if !d.is_of_single_files() {
-        return Err(Error::query(
-            format!("{}: its tiles are of several files each, which can't be mirrored yet", d.product().id),
-            "fetch the folder with the tools of its host, and open the copy",
-        ));
-    }
-    let (area, mut ids) = (bounds_of(&request.area)?, Vec::new());
-    for period in d.periods(&request.years)? {
-        ids.extend(d.select(period, area.as_ref()));
-    }
-    if let (true, Some(area)) = (ids.is_empty(), &area) {
+fn of_raster(d: &RasterDataset, request: &MirrorRequest) -> Result<(Stored, Option<Location>)> {
+    let boxes = boxes_of(&request.area)?;
+    let area = bounds_of(&request.area)?;
+    let places = boxes.as_ref().map_or(Places::Everywhere, |b| Places::of_boxes(b.clone()));
+    if let (true, Some(area)) = (d.listed(&places, &request.years)?.is_empty(), &area) {
         return Err(d.nothing_there(area, "no tile lies there"));
     }
-    let paths: BTreeSet<String> = ids.iter().map(|&i| d.tiles()[i].path.clone()).collect();
+    let stored = d.stored_files(boxes.as_deref(), &request.years)?;
     let index = d.product().tiles.as_ref().is_some_and(|t| t.index.iter().any(|i| i == super::index::NAME));
-    let index = (index && paths.iter().all(|p| !p.is_empty())).then(|| d.root().join(super::index::NAME));
-    let (root, paths) = named(d.root(), paths);
-    Ok((root, paths, index))
+    let index = (index && stored.base == *d.root()).then(|| d.root().join(super::index::NAME));
+    Ok((stored, index))
 }
 
-fn of_table(d: &PatchDataset, request: &MirrorRequest) -> Result<Wanted> {
+fn of_table(d: &PatchDataset, request: &MirrorRequest) -> Result<Stored> {
     let files = d.coverage(bounds_of(&request.area)?.as_ref(), &request.years)?;
     if files.is_empty() {
         return Err(Error::Outside { what: "no file lies there".into(), covered: d.covered() });
     }
-    let mut paths: BTreeSet<String> = files.into_iter().map(|f| f.path).collect();
-    if let (Some(name), false) = (d.manifest(), paths.contains("")) {
-        paths.insert(name.to_owned());
+    let mut stored: Vec<StoredFile> =
+        files.iter().map(|f| StoredFile::new(d.root().join(&f.path), None)).collect();
+    if let (Some(name), true) = (d.manifest(), files.iter().all(|f| !f.path.is_empty())) {
+        // A folder of tables does without its manifest.
+        stored.push(StoredFile { optional: true, ..StoredFile::new(d.root().join(name), None) });
     }
-    let (root, paths) = named(d.root(), paths);
-    Ok((root, paths, None))
+    Ok(Stored::below(d.root(), stored, false))
 }
 
-/// A dataset of one file is the root itself: it goes by its own name.
-fn named(root: &Location, paths: BTreeSet<String>) -> (Location, Vec<String>) {
-    if paths.iter().all(String::is_empty) {
-        return (root.parent(), vec![root.file_name().to_owned()]);
-    }
-    (root.clone(), paths.into_iter().collect())
-}
-
-/// How large the files are: those that are there are not asked about.
-fn sized(
-    root: &Location,
-    dataset: &Dataset,
-    paths: Vec<String>,
-    ledger: &Ledger,
-    folder: &Path,
-) -> Result<Vec<MirrorFile>> {
+/// How large the files are, `None` for those that may be missing and are. Those that are there are not asked about.
+fn sized(stored: Stored, ledger: &Ledger, folder: &Path) -> Result<Vec<(String, Option<MirrorFile>)>> {
+    let Stored { base, files, .. } = stored;
     let here = |path: &str| {
         let line = ledger.get(path)?;
         let size = folder.join(path).metadata().ok().filter(std::fs::Metadata::is_file)?.len();
-        (size == line.size).then_some(size)
+        (size == line.size).then_some((size, line))
     };
-    let file = |path: String, bytes: u64, sha256: Option<String>, present: bool| MirrorFile {
-        url: root.join(&path),
-        path,
-        bytes,
-        sha256,
-        present,
-    };
-    if paths.len() > ASKED && root.is_remote() && root.is_listable() {
-        let listed = source::list(root)?;
-        let find =
-            |path: &String| listed.binary_search_by(|e| e.path.as_str().cmp(path)).ok().map(|i| &listed[i]);
-        return paths
-            .into_iter()
-            .map(|path| match find(&path) {
-                Some(e) => {
-                    let present = here(&path).is_some();
-                    Ok(file(path, e.size, e.sha256.clone(), present))
-                }
-                None => Err(SourceError::NotFound { url: root.join(&path).to_string() }.into()),
-            })
-            .collect();
-    }
-    let manifest = match dataset {
-        Dataset::Patch(d) => d.manifest(),
+    let listed = match files.len() > ASKED && base.is_remote() && base.is_listable() {
+        true if files.values().any(|f| f.bytes.is_none()) => Some(source::list(&base)?),
         _ => None,
     };
-    let ask = |path: String| -> Result<Option<MirrorFile>> {
-        if let Some(bytes) = here(&path) {
-            return Ok(Some(file(path, bytes, None, true)));
-        }
-        let source = root.join(&path).open_uncached()?;
-        match source.read(0..1) {
-            // An empty file has no first byte.
-            Ok(_) | Err(SourceError::BeyondEnd { .. }) => {}
-            // A folder of tables does without its manifest.
-            Err(SourceError::NotFound { .. }) if manifest == Some(path.as_str()) => return Ok(None),
-            Err(e) => return Err(e.into()),
-        }
-        let bytes = source.len()?;
-        Ok(Some(file(path, bytes, None, false)))
+    let ask = |(path, stored): (String, StoredFile)| -> Result<(String, Option<MirrorFile>)> {
+        let url = stored.location.clone();
+        let file = |bytes: u64, sha256: Option<String>, present: bool| {
+            Some(MirrorFile { url: url.clone(), path: path.clone(), bytes, sha256, present })
+        };
+        let have = here(&path);
+        let found = match (have, stored.bytes, &listed) {
+            (Some((bytes, _)), ..) if !stored.changes => file(bytes, None, true),
+            (_, Some(bytes), _) => file(bytes, None, false),
+            (None, None, Some(list)) => {
+                match list.binary_search_by(|e| e.path.as_str().cmp(&path)) {
+                    Ok(i) => file(list[i].size, list[i].sha256.clone(), false),
+                    Err(_) if stored.optional => None,
+                    Err(_) => return Err(SourceError::NotFound { url: url.to_string() }.into()),
+                }
+            }
+            (have, ..) => {
+                let source = url.open_uncached()?;
+                match source.read(0..1) {
+                    // An empty file has no first byte.
+                    Ok(_) | Err(SourceError::BeyondEnd { .. }) => {
+                        let state = source.fingerprint()?;
+                        let same = have.is_some_and(|(_, line)| {
+                            line.size == state.size && state.version.is_some() && line.version == state.version
+                        });
+                        file(state.size, None, same)
+                    }
+                    Err(SourceError::NotFound { .. }) if stored.optional => None,
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        };
+        Ok((path, found))
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(AT_ONCE.min(paths.len().max(1))).build();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(AT_ONCE.min(files.len().max(1))).build();
     let pool = pool.map_err(|e| Error::open(format!("can't start threads: {e}"), "try again"))?;
-    let files: Vec<Result<Option<MirrorFile>>> = pool.install(|| paths.into_par_iter().map(ask).collect());
-    Ok(files.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    let files: Vec<(String, StoredFile)> = files.into_iter().collect();
+    let files: Vec<Result<_>> = pool.install(|| files.into_par_iter().map(ask).collect());
+    files.into_iter().collect()
 }

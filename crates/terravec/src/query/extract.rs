@@ -14,6 +14,7 @@ use super::computed;
 use super::gridded::Gridded;
 use super::layer::Layer;
 use super::pixels::{Kind, Pixels};
+use super::places::Places;
 use super::resample::Resampling;
 use super::target::{self, bounds_of};
 use super::warp::{self, Recipe};
@@ -155,6 +156,7 @@ impl Extraction {
     }
 
     fn of_tiles(dataset: &RasterDataset, request: &Request) -> Result<Self> {
+        let dataset = &dataset.around(&Places::of_area(&request.area)?, &request.years)?;
         let first = dataset.reader(0)?;
         let decoder = &first.decoder;
         if !request.codes {

@@ -1,6 +1,8 @@
 //! What windows and polygons can be read from: tiles of a raster, or an encoder that answers everywhere.
 
 use crate::catalog::Descriptor;
+use super::extract::Area;
+use super::places::Places;
 use crate::dataset::RasterDataset;
 use crate::error::Result;
 use crate::location::LocationDataset;
@@ -36,6 +38,14 @@ impl Gridded {
             Self::Tiles(d) => Self::Tiles(d.keeping_blocks()),
             encoder @ Self::Encoder(_) => encoder,
         }
+    }
+
+    /// The same with those tiles that an area and some years need, of archives with a register.
+    pub(crate) fn around(self, area: &Area, years: &Years) -> Result<Self> {
+        Ok(match self {
+            Self::Tiles(d) => Self::Tiles(d.around(&Places::of_area(area)?, years)?),
+            encoder @ Self::Encoder(_) => encoder,
+        })
     }
 
     pub(crate) fn product(&self) -> &Descriptor {

@@ -5,6 +5,7 @@ pub mod extract;
 pub mod gridded;
 pub mod join;
 mod layer;
+pub(crate) mod places;
 pub(crate) mod pixels;
 pub mod reduce;
 pub mod resample;

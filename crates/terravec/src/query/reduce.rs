@@ -73,7 +73,8 @@ pub fn reduce(
     request: &Request,
     how: Reduce,
 ) -> Result<Reduced> {
-    let dataset = dataset.into().keeping_blocks();
+    let all = Area::Regions { regions: regions.clone(), mask: true, all_touched };
+    let dataset = dataset.into().around(&all, &request.years)?.keeping_blocks();
     if request.codes {
         return Err(Error::query("codes can't be reduced: they are not values", "leave --codes out"));
     }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use rayon::prelude::*;
 
 use super::super::{Checksum, Fingerprint, Source, SourceError, check_range, plan};
 use super::entry::{self, now};
@@ -90,6 +89,24 @@ impl Known {
             };
         }
     }
+}
+
+/// Threads that look into files at a time.
+const AT_ONCE: usize = 4;
+
+/// `f` of each item, in order. By threads of its own: whoever asks may be one that the pool of threads waits for.
+fn side_by_side<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if items.len() < 2 * AT_ONCE {
+        return items.iter().map(f).collect();
+    }
+    let f = &f;
+    std::thread::scope(|scope| {
+        let parts = items.chunks(items.len().div_ceil(AT_ONCE));
+        let threads: Vec<_> =
+            parts.map(|part| scope.spawn(move || part.iter().map(f).collect::<Vec<R>>())).collect();
+        let lost = |panic| std::panic::resume_unwind(panic);
+        threads.into_iter().flat_map(|t| t.join().unwrap_or_else(lost)).collect()
+    })
 }
 
 impl<S: Source> CachedSource<S> {
@@ -196,10 +213,7 @@ impl<S: Source> CachedSource<S> {
             let write =
                 |(range, bytes): (&Range<u64>, &Bytes)| entry::write(&known.folder, range, bytes).is_ok();
             let pairs: Vec<_> = requests.iter().zip(&answers).collect();
-            let done: Vec<bool> = match pairs.as_slice() {
-                [one] => vec![write(*one)],
-                many => many.par_iter().map(|pair| write(*pair)).collect(),
-            };
+            let done = side_by_side(&pairs, |pair| write(*pair));
             if let State::Known(known) = &mut *self.state() {
                 for (range, _) in requests.iter().zip(&done).filter(|(_, done)| **done) {
                     let end = known.kept.entry(range.start).or_default();
@@ -219,10 +233,7 @@ impl<S: Source> CachedSource<S> {
         ranges.iter().for_each(|range| known.split(range, &mut held, &mut missing));
         held.sort_unstable_by_key(|r| (r.start, r.end));
         held.dedup();
-        let read: Vec<Option<Bytes>> = match held.as_slice() {
-            [one] => vec![entry::read(&known.folder, one)],
-            many => many.par_iter().map(|range| entry::read(&known.folder, range)).collect(),
-        };
+        let read = side_by_side(&held, |range| entry::read(&known.folder, range));
         let mut parts = Vec::new();
         for (range, bytes) in held.iter().zip(read) {
             match bytes {

@@ -1,0 +1,131 @@
+//! Registers: what an archive too large to be listed says of its files, asked by place and year.
+//!
+//! A dataset with a register knows one file from the start, so that it can say what its vectors are; those that matter to a question
+//! are looked up, and opened, when it is asked ([`RasterDataset::around`](super::RasterDataset)).
+
+mod manifest;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use terravec_geo::LonLatBox;
+use terravec_io::source::SourceError;
+
+pub(crate) use manifest::Manifest;
+
+use super::tile::Tile;
+use crate::error::{Error, Result};
+use crate::query::places::Places;
+use crate::time::{Interval, Years};
+
+/// A file that a register names.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Listed {
+    /// Relative to the root, or an address.
+    pub(crate) path: String,
+    /// Where it lies, about.
+    pub(crate) lonlat: LonLatBox,
+    pub(crate) interval: Option<Interval>,
+    /// Its size, where told.
+    pub(crate) bytes: Option<u64>,
+    /// The size of the file with its scales, where told.
+    pub(crate) scales_bytes: Option<u64>,
+}
+
+impl Listed {
+    /// The year its interval starts in.
+    pub(crate) fn year(&self) -> Option<i32> {
+        self.interval.map(|i| i.start_year())
+    }
+}
+
+/// Files that are tried for one that can stand for all.
+const TRIED: usize = 3;
+
+/// Whether a failure is that of one tile, and the rest of the archive is none the worse: it is not there, or lacks its scales or its place.
+fn is_unusable(e: &Error) -> bool {
+    matches!(e, Error::Open { .. } | Error::Source(SourceError::NotFound { .. }))
+}
+
+/// A register, and the tiles that were looked up in it before.
+#[derive(Debug)]
+pub(crate) struct Register {
+    manifest: Manifest,
+    known: Mutex<HashMap<String, Tile>>,
+}
+
+impl Register {
+    pub(crate) fn new(manifest: Manifest) -> Self {
+        Self { manifest, known: Mutex::default() }
+    }
+
+    /// Years that some file has, in order.
+    pub(crate) fn years(&self) -> Vec<i32> {
+        self.manifest.years()
+    }
+
+    /// Files in all, and per year.
+    pub(crate) fn counts(&self) -> std::collections::BTreeMap<i32, usize> {
+        self.manifest.counts()
+    }
+
+    /// The smallest box around all files.
+    pub(crate) fn extent(&self) -> LonLatBox {
+        self.manifest.extent()
+    }
+
+    /// The files of some years that touch some places. Where they are to be read, those are named, too, that may reach a little
+    /// beyond their boxes.
+    pub(crate) fn find(&self, places: &Places, years: &Years, to_read: bool) -> Vec<Listed> {
+        self.manifest.find(places, years, to_read)
+    }
+
+    /// One tile, which stands for all until a question is asked.
+    ///
+    /// # Errors
+    /// If the first few that are tried are all no tiles.
+    pub(crate) fn any(&self, open: impl Fn(&Listed) -> Result<Tile>) -> Result<Tile> {
+        let mut failure = None;
+        for listed in self.manifest.some().take(TRIED) {
+            match open(&listed) {
+                Err(e) if is_unusable(&e) => drop(failure.get_or_insert(e)),
+                answer => return answer,
+            }
+        }
+        Err(failure.unwrap_or_else(|| Error::query("the register lists no file", "ask its publisher")))
+    }
+
+    /// The tiles of `listed`, in that order; `open` is asked for those that aren't known yet. Tiles that are of no use are left out.
+    ///
+    /// # Errors
+    /// If one can't be read, or all of them are no tiles.
+    pub(crate) fn tiles(
+        &self,
+        listed: &[Listed],
+        open: impl Fn(&[&Listed]) -> Result<Vec<Result<Tile>>>,
+    ) -> Result<Vec<Tile>> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<&Listed> = {
+            let known = known();
+            listed.iter().filter(|l| !known.contains_key(&l.path)).collect()
+        };
+        let mut unusable = None;
+        if !new.is_empty() {
+            for tile in open(&new)? {
+                match tile {
+                    Ok(tile) => drop(known().insert(tile.path.clone(), tile)),
+                    Err(e) if is_unusable(&e) => drop(unusable.get_or_insert(e)),
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        let tiles: Vec<Tile> = {
+            let known = known();
+            listed.iter().filter_map(|l| known.get(&l.path).cloned()).collect()
+        };
+        match unusable {
+            Some(e) if tiles.is_empty() => Err(e),
+            _ => Ok(tiles),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The places a question is about, to be compared with very many boxes: whether a file may matter to it.
+
+use std::collections::HashMap;
+
+use terravec_geo::LonLatBox;
+use terravec_io::vector::Points;
+
+use super::extract::Area;
+use super::target::bounds_of;
+use crate::error::Result;
+
+/// Cells of the lookup grid, degrees.
+const CELL: f64 = 0.5;
+
+/// Places on the Earth.
+#[derive(Debug, Clone)]
+pub(crate) enum Places {
+    /// All of it.
+    Everywhere,
+    /// What touches one of these boxes, by the cells that each covers. Points are boxes without extent.
+    Boxes { boxes: Vec<LonLatBox>, cells: HashMap<(i16, i16), Vec<u32>> },
+}
+
+impl Places {
+    /// Points, or boxes.
+    pub(crate) fn of_boxes(boxes: Vec<LonLatBox>) -> Self {
+        let mut cells: HashMap<_, Vec<u32>> = HashMap::new();
+        for (i, b) in boxes.iter().enumerate() {
+            let number = u32::try_from(i).unwrap_or(u32::MAX);
+            each_cell(b, |cell| {
+                cells.entry(cell).or_default().push(number);
+                false
+            });
+        }
+        Self::Boxes { boxes, cells }
+    }
+
+    /// The places of these points; those without one are left out.
+    pub(crate) fn of_points(points: &Points) -> Self {
+        let at = points.lon.iter().zip(&points.lat).filter(|(lon, lat)| lon.is_finite() && lat.is_finite());
+        Self::of_boxes(at.map(|(x, y)| LonLatBox { west: *x, south: *y, east: *x, north: *y }).collect())
+    }
+
+    /// The places of an area: of polygons, the box of each.
+    ///
+    /// # Errors
+    /// If it holds no polygon, or is a grid that lies nowhere.
+    pub(crate) fn of_area(area: &Area) -> Result<Self> {
+        Ok(boxes_of(area)?.map_or(Self::Everywhere, Self::of_boxes))
+    }
+
+    /// Whether `other` touches one of them.
+    pub(crate) fn touch(&self, other: &LonLatBox) -> bool {
+        let Self::Boxes { boxes, cells } = self else { return true };
+        let near = |cell| cells.get(&cell).is_some_and(|ids| ids.iter().any(|&i| boxes[i as usize].intersects(other)));
+        each_cell(other, near)
+    }
+
+    /// The smallest box around all; `None` for everywhere.
+    pub(crate) fn bounds(&self) -> Option<LonLatBox> {
+        let Self::Boxes { boxes, .. } = self else { return None };
+        let join = |a: LonLatBox, b: &LonLatBox| LonLatBox {
+            west: a.west.min(if b.crosses_antimeridian() { -180.0 } else { b.west }),
+            south: a.south.min(b.south),
+            east: a.east.max(if b.crosses_antimeridian() { 180.0 } else { b.east }),
+            north: a.north.max(b.north),
+        };
+        match boxes.as_slice() {
+            [one] => Some(*one),
+            [first, rest @ ..] => Some(rest.iter().fold(join(*first, first), join)),
+            [] => None,
+        }
+    }
+}
+
+/// The box of an area, or of each of its polygons; `None` for everywhere.
+///
+/// # Errors
+/// If it holds no polygon, or is a grid that lies nowhere.
+pub(crate) fn boxes_of(area: &Area) -> Result<Option<Vec<LonLatBox>>> {
+    let whole = bounds_of(area)?;
+    let Area::Regions { regions, .. } = area else { return Ok(whole.map(|b| vec![b])) };
+    let bounds = |m: &geo_types::MultiPolygon<f64>| {
+        let corners = m.iter().flat_map(|p| p.exterior().coords());
+        let at = |b: LonLatBox, c: &geo_types::Coord<f64>| LonLatBox {
+            west: b.west.min(c.x),
+            south: b.south.min(c.y),
+            east: b.east.max(c.x),
+            north: b.north.max(c.y),
+        };
+        let none = LonLatBox { west: 180.0, south: 90.0, east: -180.0, north: -90.0 };
+        Some(corners.fold(none, at)).filter(|b| b.west <= b.east)
+    };
+    Ok(Some(regions.polygons.iter().filter_map(bounds).collect()))
+}
+
+/// Calls `found` with each cell that a box covers, until it says that this is enough.
+#[allow(clippy::cast_possible_truncation)] // at most ±720
+fn each_cell(b: &LonLatBox, mut found: impl FnMut((i16, i16)) -> bool) -> bool {
+    let cell = |v: f64| (v.clamp(-540.0, 540.0) / CELL).floor() as i16;
+    // 180 and -180 degrees are one place.
+    let round = |x: i16| x.rem_euclid((360.0 / CELL) as i16);
+    b.split().iter().any(|part| {
+        (cell(part.min_x)..=cell(part.max_x))
+            .any(|x| (cell(part.min_y)..=cell(part.max_y)).any(|y| found((round(x), y))))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(west: f64, south: f64, east: f64, north: f64) -> LonLatBox {
+        LonLatBox { west, south, east, north }
+    }
+
+    #[test]
+    fn what_touches_is_found_whatever_its_cell() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut any = |size: f64| {
+            let (x, y) = (rng.f64() * 360.0 - 180.0, rng.f64() * 170.0 - 85.0);
+            let east = x + rng.f64() * size;
+            boxed(x, y, if east > 180.0 { east - 360.0 } else { east }, y + rng.f64() * size)
+        };
+        let boxes: Vec<_> = (0..60).map(|i| any(if i % 2 == 0 { 0.0 } else { 8.0 })).collect();
+        let places = Places::of_boxes(boxes.clone());
+        let mut touched = 0;
+        for _ in 0..4000 {
+            let other = any(6.0);
+            let truth = boxes.iter().any(|b| b.intersects(&other));
+            assert_eq!(places.touch(&other), truth, "{other:?}");
+            touched += usize::from(truth);
+        }
+        assert!(Places::of_boxes(vec![boxed(-180.0, 0.0, -180.0, 0.0)]).touch(&boxed(179.0, -1.0, 180.0, 1.0)));
+        assert!(touched > 200 && touched < 3800);
+        assert!(Places::Everywhere.touch(&boxed(0.0, 0.0, 1.0, 1.0)));
+        assert!(!Places::of_boxes(Vec::new()).touch(&boxed(0.0, 0.0, 1.0, 1.0)));
+    }
+
+    #[test]
+    fn bounds_hold_all() {
+        assert_eq!(Places::of_boxes(vec![boxed(179.0, 0.0, -179.0, 1.0)]).bounds(), Some(boxed(179.0, 0.0, -179.0, 1.0)));
+        let two = Places::of_boxes(vec![boxed(179.0, 0.0, -179.0, 1.0), boxed(3.0, 4.0, 5.0, 6.0)]);
+        assert_eq!(two.bounds(), Some(boxed(-180.0, 0.0, 180.0, 6.0)));
+        assert_eq!(Places::Everywhere.bounds(), None);
+    }
+}
