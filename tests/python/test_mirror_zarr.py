@@ -1,6 +1,7 @@
 """Mirrors of a part of a Zarr store or an Icechunk repository: what a region needs, and a clear word about what is not there."""
 
 import json
+import shutil
 
 import numpy as np
 import oracle
@@ -81,12 +82,18 @@ def test_a_region_takes_its_shards_and_what_opening_needs(terravec, tmp_path, se
     )
 
 
-def test_what_was_not_copied_is_no_empty_place(terravec, tmp_path, served, tessera):
-    url, _ = served
+def test_what_was_not_copied_is_no_empty_place(terravec, tmp_path, serve):
+    tessera = stores.TesseraZarr(tmp_path / "there", size=SIZE, shard=SHARD)
+    url, _ = serve(tessera.path.parent)
     mirror = tmp_path / "mirror"
     codes, scales, grid = tessera.zones[31]
     spec = f"tessera-zarr={url}/{tessera.path.name}"
-    # The last shard of the last year was never written; the one beside it was.
+    # A shard that was never written.
+    (tessera.path / "utm31/embeddings/c/1/0/1/1").unlink()
+    (tessera.path / "utm31/scales/c/1/1/1").unlink()
+    # The other zone covers the place, too.
+    for array in ("embeddings", "scales"):
+        shutil.rmtree(tessera.path / "utm32" / array / "c" / "1")
     box = box_of(grid, (165, 300), (300, 165))
     terravec("download", spec, "-o", mirror, "--bbox", box, "--year", 2024)
     lon, lat = centers(grid, [(200, 200), (20, 30)])

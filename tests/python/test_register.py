@@ -174,8 +174,9 @@ def test_a_tile_without_landmask_is_left_out(terravec, tmp_path, serve):
     spec = f"tessera-npy={url}/npy/v1"
     table = terravec.table(spec, "--points", points, out=tmp_path / "o.parquet")
     assert table["status"].to_pylist() == ["valid", "outside"]
-    alone = write_points_csv(tmp_path / "q.csv", lon[1:], lat[1:])
-    error = terravec.fails(1, "sample", spec, "--points", alone)
+    (tmp_path / "landmasks" / "v1" / "grid_5.95_52.05.tiff").unlink()
+    url, _ = serve(tmp_path)
+    error = terravec.fails(1, "sample", f"tessera-npy={url}/npy/v1", "--points", points)
     assert "nothing says where it lies" in error
 
 
