@@ -116,8 +116,9 @@ impl Location {
         }
     }
 
-    /// All of it, secrets included.
-    pub(super) fn whole(&self) -> &str {
+    /// All of it as typed, secrets included: to be opened, never shown.
+    #[must_use]
+    pub fn typed(&self) -> &str {
         &self.0
     }
 

@@ -1,13 +1,15 @@
-//! Which files a local folder, or a place in a store, holds.
+//! Which files a local folder, or a place in a store, holds; and documents that say so.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use super::address::{Address, parse};
 use super::store::{Store, Vars, listing};
-use super::{Fingerprint, HttpSource, Location, SourceError, local};
+use super::{Fingerprint, HttpSource, Location, Source, SourceError, local};
 
 /// Objects of a store that are listed at most: more is no folder of files to open.
 const MOST: usize = 4_000_000;
@@ -56,7 +58,7 @@ pub fn list_with(root: &Location, vars: &Vars) -> Result<Vec<Entry>, SourceError
     if !root.is_remote() {
         return list_folder(root);
     }
-    match parse(root.whole(), vars)? {
+    match parse(root.typed(), vars)? {
         Address::Path(path) => list_folder(&Location::new(path.display().to_string())),
         Address::Http(web) => {
             let Some((store, key)) = web.store else {
@@ -65,6 +67,43 @@ pub fn list_with(root: &Location, vars: &Vars) -> Result<Vec<Entry>, SourceError
             list_store(root, &web.whole, &store, &key, vars)
         }
     }
+}
+
+/// A local file longer than this is no document.
+const MOST_DOCUMENT: u64 = 256 << 20;
+
+/// A whole document, such as a catalogue: a local file, or what a host makes for us, of whatever length. It is kept in the cache for as
+/// long as lists are believed.
+///
+/// # Errors
+/// When it can't be read, or is too long.
+pub fn document(at: &Location) -> Result<Bytes, SourceError> {
+    let vars = Vars::process();
+    let web = match parse(at.typed(), &vars)? {
+        Address::Path(path) => {
+            let source = local::LocalSource::open(path)?;
+            let size = source.len()?;
+            if size > MOST_DOCUMENT {
+                let what = format!("{size} bytes are too many for a document");
+                return Err(SourceError::BadAnswer { url: at.to_string(), what });
+            }
+            return source.read(0..size);
+        }
+        Address::Http(web) => web,
+    };
+    let cache = super::cache::current();
+    let kept_as = format!("document {}", web.whole);
+    if let Some(bytes) = cache.as_ref().and_then(|c| c.document(&kept_as)) {
+        return Ok(bytes);
+    }
+    if cache.as_ref().is_some_and(|c| c.options().offline) {
+        return Err(SourceError::Offline { url: at.to_string(), what: "the document".to_owned() });
+    }
+    let (bytes, _) = HttpSource::page(web.doors, &at.to_string(), vars.patience())?;
+    if let Some(cache) = cache {
+        cache.keep_document(&kept_as, &at.to_string(), &bytes);
+    }
+    Ok(bytes)
 }
 
 fn list_store(

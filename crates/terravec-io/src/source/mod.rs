@@ -28,7 +28,7 @@ pub use address::{Location, open, open_with};
 pub use counting::Counting;
 pub use error::SourceError;
 pub use http::{HttpOptions, HttpSource};
-pub use list::{Entry, is_below, list, list_with};
+pub use list::{Entry, document, is_below, list, list_with};
 pub use local::LocalSource;
 pub use memory::MemorySource;
 pub use store::crypto::hex;
