@@ -87,12 +87,8 @@ fn edge_touches(edge: Line<f64>, b: &BBox) -> bool {
     }
     // The line through the edge goes between corners of the box.
     let side = |x: f64, y: f64| (q.x - p.x) * (y - p.y) - (q.y - p.y) * (x - p.x);
-    let sides = [
-        side(b.min_x, b.min_y),
-        side(b.max_x, b.min_y),
-        side(b.max_x, b.max_y),
-        side(b.min_x, b.max_y),
-    ];
+    let sides =
+        [side(b.min_x, b.min_y), side(b.max_x, b.min_y), side(b.max_x, b.max_y), side(b.min_x, b.max_y)];
     sides.iter().any(|s| *s <= 0.0) && sides.iter().any(|s| *s >= 0.0)
 }
 
@@ -178,8 +174,7 @@ mod tests {
         for _ in 0..2000 {
             let (x, y, w, h) = (next(40.0) - 5.0, next(20.0) - 5.0, next(6.0) + 0.25, next(6.0) + 0.25);
             let b = BBox::new(x, y, x + w, y + h);
-            let whole =
-                polygon![(x: x, y: y), (x: x + w, y: y), (x: x + w, y: y + h), (x: x, y: y + h)];
+            let whole = polygon![(x: x, y: y), (x: x + w, y: y), (x: x + w, y: y + h), (x: x, y: y + h)];
             let wanted = touches(&region, &Geometry::Polygon(whole));
             assert_eq!(touches_box(&region, &b), wanted, "{b:?}");
             seen[usize::from(wanted)] += 1;

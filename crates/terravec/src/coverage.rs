@@ -2,10 +2,11 @@
 
 use terravec_geo::LonLatBox;
 
-use crate::dataset::{Dataset, Listed, RasterDataset};
+use crate::dataset::{Dataset, RasterDataset};
 use crate::error::{Error, Result};
 use crate::patch::PatchDataset;
-use crate::query::places::Places;
+use crate::query::extract::Area;
+use crate::query::{bounds_of, meets_tile};
 use crate::time::Years;
 
 /// Width of a map in pixels.
@@ -34,27 +35,16 @@ pub struct Coverage {
     pub files: Vec<Covered>,
     /// Why there are none, a sentence each.
     pub reasons: Vec<String>,
-    /// The place that was asked about.
+    /// The outline of the place that was asked about.
     #[serde(skip)]
-    area: Option<LonLatBox>,
+    asked: Vec<Vec<[f64; 2]>>,
 }
 
-impl Covered {
-    fn of(listed: &Listed) -> Self {
-        let b = &listed.lonlat;
-        Self {
-            path: listed.path.clone(),
-            year: listed.year(),
-            bbox: Some([b.west, b.south, b.east, b.north]),
-        }
-    }
-}
-
-/// What `dataset` has in `area` in `years`.
+/// What `dataset` has in `area` in `years`: files whose box touches it.
 ///
 /// # Errors
-/// If a year is not there at all, or files have to be opened to say where they lie and can't be.
-pub fn coverage(dataset: &Dataset, area: Option<&LonLatBox>, years: &Years) -> Result<Coverage> {
+/// If a year is not there at all, a region is empty, or files have to be opened to say where they lie and can't be.
+pub fn coverage(dataset: &Dataset, area: &Area, years: &Years) -> Result<Coverage> {
     let (files, reasons) = match dataset {
         Dataset::Raster(d) => of_raster(d, area, years)?,
         Dataset::Patch(d) => of_table(d, area, years)?,
@@ -65,28 +55,61 @@ pub fn coverage(dataset: &Dataset, area: Option<&LonLatBox>, years: &Years) -> R
         Dataset::Patch(d) => d.root().to_string(),
         Dataset::Location(_) => String::new(),
     };
-    let (product, area) = (dataset.product().id.clone(), area.copied());
-    Ok(Coverage { product, root, files, reasons, area })
+    let product = dataset.product().id.clone();
+    Ok(Coverage { product, root, files, reasons, asked: outlines(area) })
+}
+
+/// The tiles of `dataset` that touch `area`, year by year.
+///
+/// # Errors
+/// If a year is not there at all, or a region is empty.
+pub fn tiles(dataset: &RasterDataset, area: &Area, years: &Years) -> Result<Vec<usize>> {
+    let bounds = bounds_of(area)?;
+    let mut ids = Vec::new();
+    for period in dataset.periods(years)? {
+        ids.extend(dataset.select(period, bounds.as_ref()));
+    }
+    ids.retain(|id| meets_tile(area, &dataset.tiles()[*id].lonlat));
+    Ok(ids)
+}
+
+/// The outline of a place, degrees.
+fn outlines(area: &Area) -> Vec<Vec<[f64; 2]>> {
+    let of_box = |[w, s, e, n]: [f64; 4]| vec![[w, s], [e, s], [e, n], [w, n], [w, s]];
+    match area {
+        Area::All | Area::Grid(_) => Vec::new(),
+        Area::Box(b) => parts([b.west, b.south, b.east, b.north]).into_iter().map(of_box).collect(),
+        Area::Regions { regions, .. } => {
+            let rings = regions.polygons.iter().flat_map(|m| m.iter());
+            let rings = rings.flat_map(|p| std::iter::once(p.exterior()).chain(p.interiors()));
+            rings.map(|r| r.coords().map(|c| [c.x, c.y]).collect()).collect()
+        }
+    }
 }
 
 type Found = (Vec<Covered>, Vec<String>);
 
-fn of_raster(d: &RasterDataset, area: Option<&LonLatBox>, years: &Years) -> Result<Found> {
-    let places = |area: Option<&LonLatBox>| area.map_or(Places::Everywhere, |a| Places::of_boxes(vec![*a]));
-    let listed = d.listed(&places(area), years)?;
-    let files: Vec<Covered> = listed.into_iter().map(|l| Covered::of(&l)).collect();
+fn of_raster(d: &RasterDataset, area: &Area, years: &Years) -> Result<Found> {
+    let files: Vec<Covered> = tiles(d, area, years)?
+        .into_iter()
+        .map(|id| {
+            let (tile, b) = (&d.tiles()[id], &d.tiles()[id].lonlat);
+            let bbox = Some([b.west, b.south, b.east, b.north]);
+            Covered { path: tile.path.clone(), year: tile.year(), bbox }
+        })
+        .collect();
     let mut reasons = Vec::new();
-    if let (true, Some(area)) = (files.is_empty(), area) {
+    if let (true, Some(bounds)) = (files.is_empty(), bounds_of(area)?) {
         let mut others: Vec<i32> =
-            d.listed(&places(Some(area)), &Years::All)?.iter().filter_map(Listed::year).collect();
+            tiles(d, area, &Years::All)?.into_iter().filter_map(|id| d.tiles()[id].year()).collect();
         others.sort_unstable();
         others.dedup();
         if !others.is_empty() {
             let list: Vec<String> = others.iter().map(ToString::to_string).collect();
             reasons.push(format!("this place has tiles, but of other years: {}", list.join(", ")));
         }
-        reasons.extend(d.swapped(area).map(|s| s.trim().to_owned()));
-        reasons.extend(beyond(dataset_extent(d.product()), area));
+        reasons.extend(d.swapped(&bounds).map(|s| s.trim().to_owned()));
+        reasons.extend(beyond(dataset_extent(d.product()), &bounds));
         reasons.push(d.covered());
         if d.root().path().is_some() {
             reasons.push("this is a local copy; the archive it comes from may hold more".to_owned());
@@ -95,18 +118,18 @@ fn of_raster(d: &RasterDataset, area: Option<&LonLatBox>, years: &Years) -> Resu
     Ok((files, reasons))
 }
 
-fn of_table(d: &PatchDataset, area: Option<&LonLatBox>, years: &Years) -> Result<Found> {
+fn of_table(d: &PatchDataset, area: &Area, years: &Years) -> Result<Found> {
     let files: Vec<Covered> = d
         .coverage(area, years)?
         .into_iter()
         .map(|f| Covered { path: f.path, year: f.year, bbox: f.bbox })
         .collect();
     let mut reasons = Vec::new();
-    if let (true, Some(area)) = (files.is_empty(), area) {
-        if *years != Years::All && !d.coverage(Some(area), &Years::All)?.is_empty() {
+    if let (true, Some(bounds)) = (files.is_empty(), bounds_of(area)?) {
+        if *years != Years::All && !d.coverage(area, &Years::All)?.is_empty() {
             reasons.push("this place has files, but of other times".to_owned());
         }
-        reasons.extend(beyond(dataset_extent(d.product()), area));
+        reasons.extend(beyond(dataset_extent(d.product()), &bounds));
         reasons.push(d.covered());
     }
     Ok((files, reasons))
@@ -160,14 +183,15 @@ impl Coverage {
         serde_json::json!({ "type": "FeatureCollection", "features": features })
     }
 
-    /// A map as PNG: files in blue, darker where several lie (years, overlaps), the place asked about in red, degrees on both axes alike.
+    /// A map as PNG: files in blue, darker where several lie (years, overlaps), the outline of the place asked about in red, degrees on
+    /// both axes alike.
     ///
     /// # Errors
     /// If nothing has a place.
     pub fn png(&self) -> Result<Vec<u8>> {
-        let asked = self.area.map(|a| [a.west, a.south, a.east, a.north]);
         let boxes: Vec<[f64; 4]> = self.files.iter().filter_map(|f| f.bbox).flat_map(parts).collect();
-        let all = boxes.iter().copied().chain(asked.into_iter().flat_map(parts));
+        let vertices = self.asked.iter().flatten().map(|[x, y]| [*x, *y, *x, *y]);
+        let all = boxes.iter().copied().chain(vertices);
         let view = all.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]);
         let [west, south, east, north] =
             view.ok_or_else(|| Error::query("no file has a place that is known", "there is nothing to map"))?;
@@ -190,13 +214,14 @@ impl Coverage {
             c => [[158, 202, 225], [107, 174, 214], [49, 130, 189], [8, 81, 156]][(c as usize - 1).min(3)],
         };
         let mut pixels: Vec<[u8; 3]> = count.into_iter().map(shade).collect();
-        for [w, s, e, n] in asked.into_iter().flat_map(parts) {
-            let (left, right, top, bottom) = (column(w), column(e), row(n), row(s));
-            for x in left..=right {
-                (pixels[top * WIDTH + x], pixels[bottom * WIDTH + x]) = ([203, 24, 29], [203, 24, 29]);
-            }
-            for y in top..=bottom {
-                (pixels[y * WIDTH + left], pixels[y * WIDTH + right]) = ([203, 24, 29], [203, 24, 29]);
+        for edge in self.asked.iter().flat_map(|ring| ring.windows(2)) {
+            let (from, to) = ((column(edge[0][0]), row(edge[0][1])), (column(edge[1][0]), row(edge[1][1])));
+            let steps = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)).max(1);
+            let between = |a: usize, b: usize, i: usize| {
+                (a as f64 + (b as f64 - a as f64) * i as f64 / steps as f64).round() as usize
+            };
+            for i in 0..=steps {
+                pixels[between(from.1, to.1, i) * WIDTH + between(from.0, to.0, i)] = [203, 24, 29];
             }
         }
         let mut out = Vec::new();
@@ -224,7 +249,7 @@ mod tests {
                 Covered { path: "b".into(), year: None, bbox: None },
             ],
             reasons: Vec::new(),
-            area: None,
+            asked: Vec::new(),
         };
         let json = coverage.geojson();
         assert_eq!(json["features"].as_array().unwrap().len(), 1);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Dataset, Target};
+use super::{Dataset, Place, Target};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Classify {
@@ -174,14 +174,10 @@ pub(crate) struct Predict {
     /// The model.
     #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
-    /// A box: west,south,east,north in degrees, as one text or four numbers [default: all].
-    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
-    pub(crate) bbox: Option<String>,
-    /// Polygons: a GeoJSON, GeoParquet or CSV (WKT) file.
-    #[arg(long, value_name = "FILE", visible_alias = "aoi", conflicts_with = "bbox")]
-    pub(crate) region: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// Points instead of a region: a file, or LON,LAT.
-    #[arg(long, value_name = "FILE|LON,LAT", allow_hyphen_values = true, conflicts_with_all = ["bbox", "region", "quality", "picture", "polygons", "inside_only"])]
+    #[arg(long, value_name = "FILE|LON,LAT", allow_hyphen_values = true, conflicts_with_all = ["bbox", "region", "country", "quality", "picture", "polygons", "inside_only"])]
     pub(crate) points: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,

@@ -62,7 +62,7 @@ pub(crate) struct Change {
     #[arg(short, value_name = "K", default_value_t = 10)]
     pub(crate) k: usize,
     /// The mean vector of each of these polygons from year to year, instead of pixels.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "stable", "with", "region", "bbox"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "stable", "with", "region", "bbox", "country"])]
     pub(crate) trajectories: Option<PathBuf>,
     /// Output of the most changed pixels, or of the trajectories: .parquet, .arrow, .csv or .geojson [default: print].
     #[arg(short, long, value_name = "FILE")]

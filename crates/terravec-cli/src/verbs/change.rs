@@ -7,8 +7,8 @@ use terravec_analysis::change::{Change, Measure, Rule, trajectories};
 use terravec_analysis::raster;
 
 use super::look_at::extent;
-use super::search::{area, put};
-use super::{Outcome, dataset, writable};
+use super::search::put;
+use super::{Outcome, dataset, regions, writable};
 use crate::args::{self, Cli};
 use crate::report::{Bar, Failure};
 
@@ -27,9 +27,7 @@ pub(crate) fn run(cli: &Cli, args: &args::Change) -> Outcome {
     };
     let (_, request) = extent(&args.place)?;
     if let Some(file) = &args.trajectories {
-        let Area::Regions { regions, .. } = area(None, Some(file))? else {
-            unreachable!("a file of regions")
-        };
+        let regions = regions(file)?;
         let (batch, provenance) = trajectories(dataset.gridded()?, &regions, &request, measure)?;
         let summary = format!("{} rows of {} polygons", batch.num_rows(), regions.polygons.len());
         let counts = json!({ "polygons": regions.polygons.len(), "provenance": provenance });
@@ -56,7 +54,10 @@ fn compare(
     let stable = args
         .stable
         .as_deref()
-        .map(|file| plan(&Request { area: area(None, Some(file))?, ..request.clone() }))
+        .map(|file| {
+            let area = Area::Regions { regions: regions(file)?, mask: true, all_touched: false };
+            plan(&Request { area, ..request.clone() })
+        })
         .transpose()?;
     let rule = args.percentile.map_or(Rule::Deviations(args.deviations), Rule::Percentile);
     let bar = Bar::new("comparing", cli.quiet);

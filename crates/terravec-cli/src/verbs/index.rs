@@ -9,8 +9,8 @@ use terravec::{Dataset, Extraction, Request};
 use terravec_analysis::index::{Build, Index, Source};
 use terravec_analysis::rows::Stream;
 
-use super::search::{area, metric};
-use super::{Outcome, dataset, row_query, writable, years};
+use super::search::metric;
+use super::{Outcome, area, dataset, row_query, writable, years};
 use crate::args::{self, Cli, IndexBuild, Indexed};
 use crate::report::{Bar, Failure, print_json};
 
@@ -62,7 +62,7 @@ fn with_source<T>(
     work: impl FnOnce(&Source<'_>) -> terravec::Result<T>,
 ) -> Result<T, Failure> {
     let dataset = dataset(cli, &what.dataset.dataset, None)?;
-    let area = area(what.part.bbox.as_deref(), what.part.region.as_deref())?;
+    let area = area(&what.part.place)?;
     let bar = Bar::new("indexing", cli.quiet);
     let progress = |done, all| if all == 0 { bar.count(done as u64) } else { bar.set(done, all) };
     if let Dataset::Patch(patches) = &dataset {

@@ -5,7 +5,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use serde_json::json;
 use terravec::sink::check_absent;
-use terravec::{Area, Dataset, Provenance, read_vectors, table};
+use terravec::{Dataset, Provenance, read_vectors, table};
 use terravec_analysis::index::Index;
 use terravec_analysis::raster;
 use terravec_analysis::rows::Stream;
@@ -14,7 +14,7 @@ use terravec_geo::Crs;
 use terravec_io::vector::{self, write_table};
 
 use super::sample::{PRINTED, read_points};
-use super::{Outcome, bbox, dataset, row_query, writable, years};
+use super::{Outcome, area, bbox, dataset, row_query, writable, years};
 use crate::args::{self, Cli, Search};
 use crate::report::{Bar, Failure, print_json};
 
@@ -54,7 +54,7 @@ fn ask(cli: &Cli, args: &Search, dataset: &Dataset) -> Result<Ask, Failure> {
         .iter()
         .map(|text| Ok(Like::Places(read_points(text)?)))
         .collect::<Result<_, Failure>>()?;
-    let area = area(args.part.bbox.as_deref(), args.part.region.as_deref())?;
+    let area = area(&args.part.place)?;
     Ok(Ask {
         positive,
         negative,
@@ -80,18 +80,6 @@ pub(super) fn metric(metric: args::Metric) -> Metric {
         args::Metric::Dot => Metric::Dot,
         args::Metric::L2 => Metric::L2,
     }
-}
-
-/// Where: a box, polygons, or everywhere.
-pub(super) fn area(box_text: Option<&str>, region: Option<&Path>) -> Result<Area, Failure> {
-    if let Some(file) = region {
-        let regions = vector::read_regions(file)?;
-        for warning in &regions.warnings {
-            eprintln!("warning: {warning}");
-        }
-        return Ok(Area::Regions { regions, mask: true, all_touched: false });
-    }
-    Ok(bbox(box_text)?.map_or(Area::All, Area::Box))
 }
 
 /// A CRS by its name.

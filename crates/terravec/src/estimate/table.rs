@@ -8,7 +8,7 @@ use terravec_io::vector::Points;
 use super::{Estimate, READER};
 use crate::error::Result;
 use crate::patch::{PatchDataset, PatchQuery, touches};
-use crate::query::bounds_of;
+use crate::query::{bounds_of, meets};
 
 /// What reading the rows that `query` asks for costs at most.
 ///
@@ -16,7 +16,7 @@ use crate::query::bounds_of;
 /// If a footer can't be read.
 pub fn rows(dataset: &PatchDataset, query: &PatchQuery) -> Result<Estimate> {
     let area = bounds_of(&query.area)?;
-    of(dataset, query, |b| area.as_ref().is_none_or(|a| touches(b, a)))
+    of(dataset, query, |b| area.as_ref().is_none_or(|a| touches(b, a)) && meets(&query.area, b))
 }
 
 /// What the rows that hold `points` cost at most.

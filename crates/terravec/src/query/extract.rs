@@ -136,7 +136,7 @@ impl Extraction {
         };
         let periods = encoder.periods(&request.years)?;
         let grid = computed::grid(encoder, request)?;
-        let polygons = polygons_of(&request.area, &grid.crs)?;
+        let polygons = polygons_of(&request.area, &grid)?;
         let provenance = encoder.provenance(&periods, describe_request(request));
         Ok(Self {
             grid,
@@ -177,7 +177,8 @@ impl Extraction {
         };
         let periods = dataset.periods(&request.years)?;
         let area = bounds_of(&request.area)?;
-        let selected: Vec<Vec<usize>> = periods.iter().map(|p| dataset.select(*p, area.as_ref())).collect();
+        let mut selected: Vec<Vec<usize>> =
+            periods.iter().map(|p| dataset.select(*p, area.as_ref())).collect();
         let mut every: Vec<usize> = selected.iter().flatten().copied().collect();
         every.sort_unstable();
         if every.is_empty() && !matches!(request.area, Area::Grid(_)) {
@@ -190,13 +191,24 @@ impl Extraction {
             Area::Grid(grid) => grid.clone(),
             _ => target::of_tiles(dataset, &every, area.as_ref(), request)?,
         };
+        // Tiles that lie in the box around polygons but touch none have nothing to say, unless pixels look over edges.
+        if let (Resampling::Nearest, Area::Regions { mask: true, all_touched: false, .. }) =
+            (request.resampling, &request.area)
+        {
+            let meets = |id: &usize| target::meets_tile(&request.area, &dataset.tiles()[*id].lonlat);
+            every.retain(meets);
+            selected.iter_mut().for_each(|tiles| tiles.retain(meets));
+            if let (true, Some(area)) = (every.is_empty(), &area) {
+                return Err(dataset.nothing_there(area, "no tile lies there"));
+            }
+        }
         let kind = if request.codes {
             let dtype = first.file.dtype();
             Kind::Codes(dtype, decoder.nodata(dtype).unwrap_or(0.0))
         } else {
             Kind::Vectors
         };
-        let polygons = polygons_of(&request.area, &grid.crs)?;
+        let polygons = polygons_of(&request.area, &grid)?;
         // A mean of some bands can't be renormalised without the others: see `read`.
         let renormalise = decoder.unit_length() && request.resampling != Resampling::Nearest;
         let provenance = dataset.provenance(
@@ -359,10 +371,10 @@ impl Extraction {
 }
 
 /// What is cut away, in the target CRS.
-fn polygons_of(area: &Area, crs: &Crs) -> Result<Option<(MultiPolygon<f64>, bool)>> {
+fn polygons_of(area: &Area, grid: &Grid) -> Result<Option<(MultiPolygon<f64>, bool)>> {
     match area {
         Area::Regions { regions, mask: true, all_touched } => {
-            Ok(Some((target::project(&regions.polygons, crs)?, *all_touched)))
+            Ok(Some((target::project(&regions.polygons, grid)?, *all_touched)))
         }
         _ => Ok(None),
     }

@@ -14,7 +14,7 @@ pub mod stack;
 pub(crate) mod target;
 mod warp;
 
-pub(crate) use target::bounds_of;
+pub(crate) use target::{bounds_of, meets, meets_tile};
 
 /// The box around regions, degrees.
 ///

@@ -1,12 +1,12 @@
 //! `predict`: a region as a COG, or points as a table.
 
 use terravec::sink::check_absent;
-use terravec::{Area, Extraction, SampleRequest, table};
+use terravec::{Extraction, SampleRequest, table};
 use terravec_analysis::learn::{Model, Task};
 use terravec_analysis::map::{Mapped, Outputs, predict, predictions};
-use terravec_io::vector::{self, write_table};
+use terravec_io::vector::write_table;
 
-use super::super::{Outcome, bbox, dataset, extract, sample, writable, years};
+use super::super::{Outcome, area, dataset, extract, sample, writable, years};
 use super::say;
 use crate::args::{Cli, Predict};
 use crate::report::{Bar, Failure, print_json};
@@ -46,16 +46,7 @@ fn region(cli: &Cli, args: &Predict, model: &Model) -> Outcome {
         }
     }
     outputs.check_absent(args.target.force)?;
-    let area = match (&args.region, bbox(args.bbox.as_deref())?) {
-        (Some(file), _) => {
-            let regions = vector::read_regions(file)?;
-            say(&regions.warnings);
-            Area::Regions { regions, mask: true, all_touched: false }
-        }
-        (None, Some(b)) => Area::Box(b),
-        (None, None) => Area::All,
-    };
-    let request = extract::request(&args.target, area, false)?;
+    let request = extract::request(&args.target, area(&args.place)?, false)?;
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let plan = Extraction::plan(dataset.gridded()?, &request)?;
     model.check_vectors(&plan.provenance, &plan.band_names, args.allow_mix)?;
