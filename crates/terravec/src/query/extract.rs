@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use geo_types::MultiPolygon;
-use terravec_geo::rasterize;
-use terravec_geo::{Crs, Grid, LonLatBox, Window};
+use terravec_geo::{Crs, Grid, LonLatBox, Window, polygon, rasterize};
 use terravec_io::vector::Regions;
 
 use super::computed;
@@ -292,7 +291,8 @@ impl Extraction {
             resampling: self.resampling,
             renormalise: self.renormalise,
         };
-        let mut pixels = warp::chunk(&self.layers[period], &target, recipe, &self.cache)?;
+        let layers = if self.touches(window) { self.layers[period].as_slice() } else { &[] };
+        let mut pixels = warp::chunk(layers, &target, recipe, &self.cache)?;
         if let (true, Some(bands), Pixels::Vectors(v)) = (full, &self.bands, &pixels) {
             pixels = Pixels::Vectors(v.select(bands));
         }
@@ -307,6 +307,17 @@ impl Extraction {
             None => pixels.fill_invalid(fill),
         }
         Ok(pixels)
+    }
+
+    /// Whether pixels outside polygons are cut away.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.polygons.is_some()
+    }
+
+    /// Whether pixels of a window may be kept: a polygon touches it, or none are cut away.
+    pub(crate) fn touches(&self, window: Window) -> bool {
+        let touched = |p: &MultiPolygon<f64>| polygon::touches_box(p, &self.grid.crop(window).bounds());
+        self.polygons.as_ref().is_none_or(|(polygons, _)| touched(polygons))
     }
 
     /// Whether means of these vectors are scaled to length 1: the product says so and all bands are there.
