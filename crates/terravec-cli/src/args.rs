@@ -60,14 +60,18 @@ impl Cli {
     }
 }
 
+/// Verbs that read, and say what it would cost.
+pub(crate) const ESTIMATED: [&str; 11] = [
+    "sample", "extract", "convert", "download", "search", "index", "classify", "regress", "change",
+    "cluster", "pca",
+];
+
 /// The arguments, with `--bbox W S E N` made one word, `--bbox W,S,E,N`, and `estimate VERB …` as `VERB … --dry-run`.
 pub(crate) fn joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut out: Vec<OsString> = Vec::new();
     let mut arguments: Vec<OsString> = arguments.collect();
     if arguments.get(1).is_some_and(|a| a == "estimate")
-        && arguments
-            .get(2)
-            .is_some_and(|a| ["sample", "extract", "convert", "download"].iter().any(|v| a == v))
+        && arguments.get(2).is_some_and(|a| ESTIMATED.iter().any(|v| a == v))
     {
         arguments.remove(1);
         arguments.push("--dry-run".into());
@@ -130,7 +134,7 @@ pub(crate) enum Verb {
     Download(Download),
     /// What is kept of what came over the network: look, clear, check.
     Cache(CacheArgs),
-    /// What `sample`, `extract`, `convert` or `download` would cost: requests, bytes, memory, time, money. The same as VERB … --dry-run.
+    /// What a verb that reads would cost: requests, bytes, memory, time, money. The same as VERB … --dry-run.
     Estimate(EstimateArgs),
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Dataset, Place, Target};
+use super::{Bound, Dataset, Place, Target};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Classify {
@@ -54,6 +54,8 @@ pub(crate) struct Labels {
     /// Labelled points or polygons: a GeoParquet, GeoJSON or CSV file.
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: PathBuf,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// The column of labels.
     #[arg(long, value_name = "NAME")]
     pub(crate) column: String,
@@ -140,8 +142,8 @@ pub(crate) struct Fit {
     #[arg(long, value_name = "FILE")]
     pub(crate) colours: Option<PathBuf>,
     /// The model, one JSON file.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
     /// Replace a model that exists.
     #[arg(long, alias = "overwrite")]
     pub(crate) force: bool,
@@ -181,6 +183,8 @@ pub(crate) struct Predict {
     pub(crate) points: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// Also write how sure the map is: a COG of the winning class's share, the entropy, and how unlike the labels a pixel is.
     #[arg(long, value_name = "FILE.tif")]
     pub(crate) quality: Option<PathBuf>,
@@ -197,8 +201,8 @@ pub(crate) struct Predict {
     #[arg(long)]
     pub(crate) allow_mix: bool,
     /// Output: .tif (COG); with --points a table (.parquet, .arrow, .csv, .geojson).
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use terravec::{Area, Dataset, Error, Request};
 use terravec_analysis::change::{Change, Measure, Rule, trajectories};
 use terravec_analysis::raster;
 
+use super::estimate::settled;
 use super::look_at::extent;
 use super::search::put;
 use super::{Outcome, dataset, regions, writable};
@@ -13,12 +14,14 @@ use crate::args::{self, Cli};
 use crate::report::{Bar, Failure};
 
 pub(crate) fn run(cli: &Cli, args: &args::Change) -> Outcome {
-    for out in args.output.iter().chain(&args.map) {
-        check_absent(out, args.place.force)?;
-        writable(out)?;
-    }
-    if let Some(map) = &args.map {
-        raster::check(map, args.place.force)?;
+    if !args.bound.dry_run {
+        for out in args.output.iter().chain(&args.map) {
+            check_absent(out, args.place.force)?;
+            writable(out)?;
+        }
+        if let Some(map) = &args.map {
+            raster::check(map, args.place.force)?;
+        }
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let measure = match args.measure {
@@ -28,6 +31,10 @@ pub(crate) fn run(cli: &Cli, args: &args::Change) -> Outcome {
     let (_, request) = extent(&args.place)?;
     if let Some(file) = &args.trajectories {
         let regions = regions(file)?;
+        let cost = || terravec::estimate::regions(&dataset.gridded()?, &regions, false, &request);
+        if settled(cli, &args.bound, cost)? {
+            return Ok(());
+        }
         let (batch, provenance) = trajectories(dataset.gridded()?, &regions, &request, measure)?;
         let summary = format!("{} rows of {} polygons", batch.num_rows(), regions.polygons.len());
         let counts = json!({ "polygons": regions.polygons.len(), "provenance": provenance });
@@ -59,6 +66,11 @@ fn compare(
             plan(&Request { area, ..request.clone() })
         })
         .transpose()?;
+    let answer = args.k as u64 * 64;
+    let cost = || Ok(change.estimate(stable.as_ref(), args.map.is_some())?.answering(answer));
+    if settled(cli, &args.bound, cost)? {
+        return Ok(());
+    }
     let rule = args.percentile.map_or(Rule::Deviations(args.deviations), Rule::Percentile);
     let bar = Bar::new("comparing", cli.quiet);
     let progress = |done, all| bar.set(done, all);

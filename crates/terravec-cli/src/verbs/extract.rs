@@ -47,10 +47,11 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
     }
     table_only(&args.rows)?;
     let request = request(&args.target, area, args.codes)?;
-    if of_grid(cli, &args.bound, &dataset, &request)? {
-        return Ok(());
-    }
     if let (Some(how), Area::Regions { regions, .. }) = (args.reduce, &request.area) {
+        let cost = || estimate::regions(&dataset.gridded()?, regions, args.all_touched, &request);
+        if settled(cli, &args.bound, cost)? {
+            return Ok(());
+        }
         check_absent(output, args.target.force)?;
         let reduced = reduce(dataset.gridded()?, regions, args.all_touched, &request, how.into())?;
         let provenance = reduced.provenance.clone();
@@ -64,6 +65,9 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
             println!("{}: {rows} rows", output.display());
             print_attribution(&provenance);
         }
+        return Ok(());
+    }
+    if of_grid(cli, &args.bound, &dataset, &request)? {
         return Ok(());
     }
     write(cli, dataset.gridded()?, &request, output, args.target.force)

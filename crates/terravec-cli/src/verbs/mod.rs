@@ -48,7 +48,7 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         Verb::Cache(args) => cache::run(cli, args),
         Verb::Estimate(args) => Err(Failure::usage(
             format!("there is no estimate of `{}`", args.rest.first().map_or("", |v| v)),
-            "write: terravec estimate sample|extract|convert|download DATASET …",
+            format!("write: terravec estimate {} …", crate::args::ESTIMATED.join("|")),
         )),
     }
 }

@@ -13,21 +13,32 @@ use terravec_analysis::search::{Answer, Ask, Combine, Like, Metric};
 use terravec_geo::Crs;
 use terravec_io::vector::{self, write_table};
 
+use super::estimate::settled;
 use super::sample::{PRINTED, read_points};
 use super::{Outcome, area, bbox, dataset, row_query, writable, years};
 use crate::args::{self, Cli, Search};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Search) -> Outcome {
-    for out in args.output.iter().chain(&args.map) {
-        check_absent(out, args.force)?;
-        writable(out)?;
-    }
-    if let Some(map) = &args.map {
-        raster::check(map, args.force)?;
+    if !args.bound.dry_run {
+        for out in args.output.iter().chain(&args.map) {
+            check_absent(out, args.force)?;
+            writable(out)?;
+        }
+        if let Some(map) = &args.map {
+            raster::check(map, args.force)?;
+        }
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let ask = ask(cli, args, &dataset)?;
+    let cost = || match &args.index {
+        // The index is here; only examples come from the dataset.
+        Some(_) => ask.estimate_question(&dataset),
+        None => ask.estimate(&dataset, args.map.is_some()),
+    };
+    if settled(cli, &args.bound, cost)? {
+        return Ok(());
+    }
     let bar = Bar::new("searching", cli.quiet);
     let progress = |done, all| if all == 0 { bar.count(done as u64) } else { bar.set(done, all) };
     let answer = match &args.index {
