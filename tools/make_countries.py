@@ -8,6 +8,7 @@ The atlas has stitched polygons together over the antimeridian; here they are cu
 """
 
 import gzip
+import itertools
 import json
 import sys
 import tarfile
@@ -55,7 +56,7 @@ def ring(arcs, numbers):
         part = arcs[n] if n >= 0 else arcs[~n][::-1]
         out.extend(part[1:] if out else part)
     turn, unwound = 0, out[:1]
-    for (before, _), (lon, lat) in zip(out, out[1:], strict=False):
+    for (before, _), (lon, lat) in itertools.pairwise(out):
         turn += 360 * ((before - lon > 180) - (lon - before > 180))
         unwound.append((lon + turn, lat))
     if turn:  # around the pole

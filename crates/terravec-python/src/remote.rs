@@ -110,6 +110,19 @@ pub(crate) fn mirror_verify(
     })
 }
 
+/// What was done, or what it would cost, as JSON.
+#[derive(IntoPyObject)]
+pub(crate) enum Told<T> {
+    Done(T),
+    Estimate(String),
+}
+
+impl<T> Told<T> {
+    pub(crate) fn estimate(estimate: &Estimate) -> terravec::Result<Self> {
+        told(estimate, None).map(Self::Estimate)
+    }
+}
+
 /// An estimate, with time and money on the line that is given.
 pub(crate) fn told(estimate: &Estimate, bandwidth: Option<&str>) -> terravec::Result<String> {
     let mut line = Line::default();

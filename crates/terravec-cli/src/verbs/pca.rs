@@ -26,6 +26,9 @@ pub(crate) fn run(cli: &Cli, args: &Pca) -> Outcome {
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let (area, request) = extent(&args.place)?;
+    if !matches!(dataset, Dataset::Patch(_)) {
+        super::extract::table_only(&args.rows)?;
+    }
     let query = row_query(&args.rows, area, args.place.part.year.as_deref(), false)?;
     // The basis is fitted on a sample of all that is there, and then all of it written.
     let passes = u32::from(args.basis.is_none()) + u32::from(args.output.is_some());
@@ -56,7 +59,6 @@ pub(crate) fn run(cli: &Cli, args: &Pca) -> Outcome {
             None => fit(Stream::of_rows(patches.scan(&query)?, &progress))?,
         }
     } else {
-        super::extract::table_only(&args.rows)?;
         let plan = Extraction::plan(dataset.gridded()?, &request)?;
         let basis = match saved {
             Some(basis) => basis,
