@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import pytest
 from fixtures import write_points_csv
 
 ROWS, DIM = 12_000, 64
-BOX = "5.9925,51.9965,6.0045,52.0035"
-HEADER = 65536
+BOX = "3.01,52.03,3.06,52.05"
+#: What opening one of these files reads.
+HEADER = 3 * 65536
 counter = itertools.count()
 
 
@@ -38,7 +40,7 @@ def table(tmp_path_factory):
 def places(tmp_path_factory):
     """Labelled points, labelled fields, and a file of fields."""
     root = tmp_path_factory.mktemp("places")
-    lon, lat = np.linspace(5.995, 6.004, 24), np.linspace(51.998, 52.002, 24)
+    lon, lat = np.linspace(3.012, 3.03, 24), np.linspace(52.03, 52.035, 24)
     labels = root / "labels.csv"
     rows = [f"{x},{y},{'ab'[i % 2]},{i}" for i, (x, y) in enumerate(zip(lon, lat, strict=True))]
     labels.write_text("lon,lat,class,number\n" + "\n".join(rows) + "\n")
@@ -48,7 +50,7 @@ def places(tmp_path_factory):
         geometry = {"type": "Polygon", "coordinates": [ring]}
         return {"type": "Feature", "properties": properties, "geometry": geometry}
 
-    squares = [square(5.994 + 0.002 * i, 51.998, **{"class": "ab"[i % 2]}) for i in range(5)]
+    squares = [square(3.012 + 0.002 * i, 52.032, **{"class": "ab"[i % 2]}) for i in range(5)]
     fields = root / "fields.geojson"
     fields.write_text(json.dumps({"type": "FeatureCollection", "features": squares}))
     return {"labels": labels, "fields": fields}
@@ -57,12 +59,10 @@ def places(tmp_path_factory):
 class Served:
     """The command on a served folder: what an answer read of it beyond opening it, and what was estimated."""
 
-    def __init__(self, terravec, serve, folder, product, tmp_path):
+    def __init__(self, terravec, serve, folder, tmp_path):
         url, self.stats = serve(folder)
         self.terravec = type(terravec)(terravec.binary, Path(terravec.env["HOME"]))
-        self.root, self.tmp, self.spec = url, tmp_path, f"{product}={url}"
-        if not product:
-            self.spec = f"{url}"
+        self.root, self.tmp = url, tmp_path
 
     def read(self, *args, options=()):
         """Bytes served to a cold cache."""
@@ -72,31 +72,42 @@ class Served:
         return self.stats()["bytes"]
 
     def check(self, *args, output=(), factor=2.0, options=()):
-        estimate = self.terravec.json(
-            "estimate", *args, *output, "--cache-dir", self.tmp / f"cache{next(counter)}", *options
-        )["estimate"]
-        for path in output:
-            assert not Path(str(path)).exists() or str(path).startswith("-"), "a dry run writes nothing"
+        """The estimate, after it was held against what is read: not more, and not less than a part of it."""
         opening = self.read("info", self.spec, options=options)
-        # Nothing was read to say so but headers.
-        read = self.read(*args, *output, options=options)
-        beyond = read - opening
+        cold = ("--cache-dir", self.tmp / f"cache{next(counter)}", *options)
+        estimate = self.terravec.json("estimate", *args, *output, *cold)["estimate"]
         headers = HEADER * estimate["files"]
-        assert beyond <= estimate["bytes"], (args, beyond, estimate)
-        assert estimate["bytes"] <= factor * read + headers, (args, read, opening, estimate)
-        small = self.tmp / "nothing"
-        said = self.terravec.raw(
-            *args, *(["-o", small] if output else []), "--max-bytes", "1kB", "--cache-dir", small
-        )
-        assert said.returncode != 0 and "--max-bytes" in said.stderr
+        assert self.stats()["bytes"] <= opening + headers, "nothing but headers is read to say it"
+        cold = ("--cache-dir", self.tmp / f"cache{next(counter)}", *options)
+        said = self.terravec.fails(1, *args, *output, "--max-bytes", "1kB", *cold)
+        assert "--max-bytes" in said and self.stats()["bytes"] <= opening + headers
+        files = [p for p in output if isinstance(p, Path)]
+        assert files and not any(p.exists() for p in files), "nothing is written"
+        read = self.read(*args, *output, options=options) - opening
+        assert all(p.exists() for p in files)
+        print(args[:2], estimate["bytes"], read, headers, round((estimate["bytes"] - headers) / max(read, 1), 2))
+        assert read <= estimate["bytes"] <= factor * read + headers, (args, read, opening, estimate)
         return estimate
 
 
-@pytest.fixture
-def raster(terravec, serve, seam, tmp_path):
-    from test_remote import make_indexed
+@pytest.fixture(scope="module")
+def years(big, tmp_path_factory):
+    """A tile of some size for two years."""
+    root = tmp_path_factory.mktemp("years")
+    for year in ("2023", "2024"):
+        path = root / year / "31N" / big.path.name.replace("2024", year)
+        path.parent.mkdir(parents=True)
+        shutil.copy(big.path, path)
+    return root
 
-    return Served(terravec, serve, make_indexed(seam, tmp_path / "served"), products.ALPHAEARTH, tmp_path)
+
+@pytest.fixture
+def raster(terravec, serve, years, tmp_path):
+    served = Served(terravec, serve, years.parent, tmp_path)
+    env = {"AWS_ENDPOINT_URL": served.root, "AWS_NO_SIGN_REQUEST": "1"}
+    served.terravec.env |= env
+    served.spec = f"{products.ALPHAEARTH}=s3://{years.name}"
+    return served
 
 
 def out(tmp_path, name):
@@ -128,7 +139,7 @@ def test_rasters_pass_by_pass(raster, places, tmp_path):
         2024,
         output=out(tmp_path, "r.csv"),
     )
-    raster.check("search", spec, "--like", "6.001,52.001", *area, output=["--map", tmp_path / "m.tif"])
+    raster.check("search", spec, "--like", "3.02,52.04", *area, output=["--map", tmp_path / "m.tif"])
     raster.check("index", "build", spec, *area, output=out(tmp_path, "pixels.index"))
 
 
@@ -145,14 +156,14 @@ def test_learning_and_predicting(raster, places, tmp_path):
     raster.terravec("classify", "fit", raster.spec, *labels, "-o", model)
     area = ("--bbox", BOX, "--year", 2024)
     raster.check("classify", "predict", raster.spec, "--model", model, *area, output=out(tmp_path, "map.tif"))
-    points = ("--points", "6.001,52.001", "--year", 2024)
+    points = ("--points", "3.02,52.04", "--year", 2024)
     raster.check("classify", "predict", raster.spec, "--model", model, *points, output=out(tmp_path, "p.csv"))
     numbers = tmp_path / "numbers.json"
     raster.check("regress", "predict", raster.spec, "--model", numbers, *area, output=out(tmp_path, "n.tif"))
 
 
 def test_tables(terravec, serve, table, tmp_path):
-    served = Served(terravec, serve, table, "", tmp_path)
+    served = Served(terravec, serve, table, tmp_path)
     served.spec = f"{served.root}/a.parquet"
     spec = served.spec
     part = ("--bbox", "5.0,50,5.3,51")
@@ -171,20 +182,20 @@ def test_tables(terravec, serve, table, tmp_path):
     assert terravec.json("index", "info", index)["rows"] < ROWS / 2
 
 
-def test_a_join_is_the_sum(terravec, serve, seam, table, raster, tmp_path):
-    tables = Served(terravec, serve, table, "", tmp_path)
-    points = write_points_csv(tmp_path / "p.csv", np.array([5.999, 6.001]), np.array([52.001, 52.0]))
+def test_a_join_is_the_sum(terravec, serve, table, raster, tmp_path):
+    tables = Served(terravec, serve, table, tmp_path)
+    points = write_points_csv(tmp_path / "p.csv", np.array([3.012, 3.02]), np.array([52.031, 52.04]))
     args = ("--points", points, "--year", 2024, "--nearest", 1)
     a = f"{tables.root}/a.parquet"
-    told = terravec.json("estimate", "sample", raster.spec, a, *args)
+    told = raster.terravec.json("estimate", "sample", raster.spec, a, *args)
     each = [d["estimate"] for d in told["datasets"]]
     assert [d["dataset"] for d in told["datasets"]] == [raster.spec, a]
     assert sum(e["bytes"] for e in each) == told["estimate"]["bytes"] and all(e["bytes"] for e in each)
-    alone = terravec.json("estimate", "sample", raster.spec, "--points", points, "--year", 2024)
+    alone = raster.terravec.json("estimate", "sample", raster.spec, "--points", points, "--year", 2024)
     assert alone["estimate"]["bytes"] == each[0]["bytes"]
-    text = terravec("estimate", "sample", raster.spec, a, *args).stdout
+    text = raster.terravec("estimate", "sample", raster.spec, a, *args).stdout
     assert text.count("requests") == 3
-    terravec.fails(1, "sample", raster.spec, a, *args, "--max-bytes", "1kB")
+    raster.terravec.fails(1, "sample", raster.spec, a, *args, "--max-bytes", "1kB")
 
 
 def test_verbs_without_an_estimate_say_which_have_one(terravec):

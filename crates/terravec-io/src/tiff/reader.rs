@@ -357,6 +357,13 @@ impl GeoTiff {
         Ok(ranges)
     }
 
+    /// Bytes that were read to know what is in the file, so far: its header, and what [`ranges`](Self::ranges) needed of the index of
+    /// blocks.
+    #[must_use]
+    pub fn header_bytes(&self) -> u64 {
+        self.file.header_bytes()
+    }
+
     /// The byte ranges that reading single pixels (column, row) fetches, for a plan.
     ///
     /// # Errors

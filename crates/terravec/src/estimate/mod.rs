@@ -119,7 +119,7 @@ impl Estimate {
             answer_bytes,
             memory,
             basis: if opened.len() == files {
-                "at most, by the blocks' places; headers taken as 64 KiB each".into()
+                "at most, by the blocks' places; headers taken as 64 KiB at least".into()
             } else {
                 format!("mean of {} files", opened.len())
             },

@@ -1,12 +1,14 @@
 //! Estimates for rasters: blocks of tiles, by the plans that reads follow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use terravec_geo::{BBox, Transform, Window, transform_bbox};
 use terravec_io::source::cost;
+use terravec_io::tiff::GeoTiff;
 use terravec_io::vector::{Points, Regions};
 
-use super::{Estimate, READER, spread};
+use super::{Estimate, HEADER, READER, spread};
 use crate::dataset::RasterDataset;
 use crate::dataset::file::RasterFile;
 use crate::error::{Error, Result};
@@ -135,7 +137,7 @@ fn of_windows(
                 for window in windows {
                     ranges.extend(tiff.ranges(&stored, *window)?);
                 }
-                cost(&ranges)
+                with_header(tiff, &ranges)
             }
             file @ RasterFile::Zarr(_) => {
                 let (bw, bh) = file.block_size();
@@ -156,6 +158,12 @@ fn of_windows(
     let opened: Vec<(u64, u64)> =
         spread(wanted.len()).into_iter().map(|i| read(&wanted[i])).collect::<Result<_>>()?;
     Ok(Estimate::of(&opened, wanted.len(), answer, memory).over(dataset.root().is_remote()))
+}
+
+/// Requests and bytes of ranges, and of what of the header goes beyond what is taken for every file.
+fn with_header(tiff: &GeoTiff, ranges: &[Range<u64>]) -> (u64, u64) {
+    let (requests, bytes) = cost(ranges);
+    (requests, bytes + tiff.header_bytes().saturating_sub(HEADER))
 }
 
 /// Requests and bytes of so many chunks, as if they were not compressed: how far they are is told only by indexes in the shards.
@@ -181,7 +189,7 @@ pub(super) fn sample(dataset: &RasterDataset, points: &Points, years: &Years) ->
         let reader = dataset.reader(*id)?;
         let stored: Vec<usize> = (0..reader.decoder.stored_bands()).collect();
         Ok(match &reader.file {
-            RasterFile::Tiff(tiff) => cost(&tiff.ranges_of_points(&stored, at)?),
+            RasterFile::Tiff(tiff) => with_header(tiff, &tiff.ranges_of_points(&stored, at)?),
             file @ RasterFile::Zarr(_) => {
                 let (bw, bh) = file.block_size();
                 let touched: BTreeSet<_> = at.iter().map(|(col, row)| (col / bw, row / bh)).collect();
