@@ -38,6 +38,9 @@ pub struct Coverage {
     /// The outline of the place that was asked about.
     #[serde(skip)]
     asked: Vec<Vec<[f64; 2]>>,
+    /// Where a map begins, if the place lies across the antimeridian.
+    #[serde(skip)]
+    seam: Option<f64>,
 }
 
 /// What `dataset` has in `area` in `years`: files whose box touches it.
@@ -56,7 +59,10 @@ pub fn coverage(dataset: &Dataset, area: &Area, years: &Years) -> Result<Coverag
         Dataset::Location(_) => String::new(),
     };
     let product = dataset.product().id.clone();
-    Ok(Coverage { product, root, files, reasons, asked: outlines(area) })
+    // In the middle of what the place leaves out.
+    let across = bounds_of(area)?.filter(LonLatBox::crosses_antimeridian);
+    let seam = across.map(|b| f64::midpoint(b.east, b.west));
+    Ok(Coverage { product, root, files, reasons, asked: outlines(area), seam })
 }
 
 /// The tiles of `dataset` that touch `area`, year by year.
@@ -189,8 +195,10 @@ impl Coverage {
     /// # Errors
     /// If nothing has a place.
     pub fn png(&self) -> Result<Vec<u8>> {
-        let boxes: Vec<[f64; 4]> = self.files.iter().filter_map(|f| f.bbox).flat_map(parts).collect();
-        let vertices = self.asked.iter().flatten().map(|[x, y]| [*x, *y, *x, *y]);
+        let turned = |lon: f64| if self.seam.is_some_and(|s| lon < s) { lon + 360.0 } else { lon };
+        let boxes = self.files.iter().filter_map(|f| f.bbox).flat_map(parts);
+        let boxes: Vec<[f64; 4]> = boxes.map(|[w, s, e, n]| [turned(w), s, turned(e), n]).collect();
+        let vertices = self.asked.iter().flatten().map(|[x, y]| [turned(*x), *y, turned(*x), *y]);
         let all = boxes.iter().copied().chain(vertices);
         let view = all.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]);
         let [west, south, east, north] =
@@ -215,7 +223,8 @@ impl Coverage {
         };
         let mut pixels: Vec<[u8; 3]> = count.into_iter().map(shade).collect();
         for edge in self.asked.iter().flat_map(|ring| ring.windows(2)) {
-            let (from, to) = ((column(edge[0][0]), row(edge[0][1])), (column(edge[1][0]), row(edge[1][1])));
+            let place = |[x, y]: [f64; 2]| (column(turned(x)), row(y));
+            let (from, to) = (place(edge[0]), place(edge[1]));
             let steps = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)).max(1);
             let between = |a: usize, b: usize, i: usize| {
                 (a as f64 + (b as f64 - a as f64) * i as f64 / steps as f64).round() as usize
@@ -250,6 +259,7 @@ mod tests {
             ],
             reasons: Vec::new(),
             asked: Vec::new(),
+            seam: None,
         };
         let json = coverage.geojson();
         assert_eq!(json["features"].as_array().unwrap().len(), 1);

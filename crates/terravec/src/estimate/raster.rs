@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use terravec_geo::{BBox, Transform, Window, transform_bbox};
-use terravec_io::source::cost;
+use terravec_io::source::{cache, cost};
 use terravec_io::tiff::GeoTiff;
 use terravec_io::vector::{Points, Regions};
 
@@ -125,6 +125,7 @@ fn of_windows(
     memory: u64,
 ) -> Result<Estimate> {
     let wanted: Vec<(usize, Vec<Window>)> = wanted.into_iter().collect();
+    let remote = dataset.root().is_remote();
     let read = |(id, windows): &(usize, Vec<Window>)| {
         let reader = dataset.reader(*id)?;
         let stored: Vec<usize> = match bands {
@@ -137,7 +138,7 @@ fn of_windows(
                 for window in windows {
                     ranges.extend(tiff.ranges(&stored, *window)?);
                 }
-                with_header(tiff, &ranges)
+                with_header(tiff, &ranges, remote)
             }
             file @ RasterFile::Zarr(_) => {
                 let (bw, bh) = file.block_size();
@@ -157,13 +158,16 @@ fn of_windows(
     };
     let opened: Vec<(u64, u64)> =
         spread(wanted.len()).into_iter().map(|i| read(&wanted[i])).collect::<Result<_>>()?;
-    Ok(Estimate::of(&opened, wanted.len(), answer, memory).over(dataset.root().is_remote()))
+    Ok(Estimate::of(&opened, wanted.len(), answer, memory).over(remote))
 }
 
 /// Requests and bytes of ranges, and of what of the header goes beyond what is taken for every file.
-fn with_header(tiff: &GeoTiff, ranges: &[Range<u64>]) -> (u64, u64) {
+fn with_header(tiff: &GeoTiff, ranges: &[Range<u64>], remote: bool) -> (u64, u64) {
     let (requests, bytes) = cost(ranges);
-    (requests, bytes + tiff.header_bytes().saturating_sub(HEADER))
+    let bytes = bytes + tiff.header_bytes().saturating_sub(HEADER);
+    // What is kept is not fetched again, and so no more than the file.
+    let most = tiff.file_size().saturating_sub(HEADER);
+    (requests, if remote && cache::current().is_none() { bytes } else { bytes.min(most) })
 }
 
 /// Requests and bytes of so many chunks, as if they were not compressed: how far they are is told only by indexes in the shards.
@@ -185,11 +189,12 @@ pub(super) fn sample(dataset: &RasterDataset, points: &Points, years: &Years) ->
         }
     }
     let wanted: Vec<(usize, Vec<(usize, usize)>)> = wanted.into_iter().collect();
+    let remote = dataset.root().is_remote();
     let read = |(id, at): &(usize, Vec<(usize, usize)>)| {
         let reader = dataset.reader(*id)?;
         let stored: Vec<usize> = (0..reader.decoder.stored_bands()).collect();
         Ok(match &reader.file {
-            RasterFile::Tiff(tiff) => with_header(tiff, &tiff.ranges_of_points(&stored, at)?),
+            RasterFile::Tiff(tiff) => with_header(tiff, &tiff.ranges_of_points(&stored, at)?, remote),
             file @ RasterFile::Zarr(_) => {
                 let (bw, bh) = file.block_size();
                 let touched: BTreeSet<_> = at.iter().map(|(col, row)| (col / bw, row / bh)).collect();
@@ -204,5 +209,5 @@ pub(super) fn sample(dataset: &RasterDataset, points: &Points, years: &Years) ->
     let answer = points.lon.len() as u64 * periods.len() as u64 * dimension * 4;
     let threads = rayon::current_num_threads() as u64;
     let estimate = Estimate::of(&opened, wanted.len(), answer, 2 * answer + threads * READER);
-    Ok(estimate.over(dataset.root().is_remote()))
+    Ok(estimate.over(remote))
 }
