@@ -85,7 +85,9 @@ class Served:
         assert files and not any(p.exists() for p in files), "nothing is written"
         read = self.read(*args, *output, options=options) - opening
         assert all(p.exists() for p in files)
-        print(args[:2], estimate["bytes"], read, headers, round((estimate["bytes"] - headers) / max(read, 1), 2))
+        print(
+            args[:2], estimate["bytes"], read, headers, round((estimate["bytes"] - headers) / max(read, 1), 2)
+        )
         assert read <= estimate["bytes"] <= factor * read + headers, (args, read, opening, estimate)
         return estimate
 
