@@ -126,15 +126,8 @@ impl Dataset {
         }
         let own = Arc::clone(&self.0);
         work::run(py, None, move |_| match &*own {
-            terravec::Dataset::Raster(raster) => {
-                let row = |id: usize| {
-                    let (tile, b) = (&raster.tiles()[id], &raster.tiles()[id].lonlat);
-                    json!({ "path": tile.path, "year": tile.year(), "crs": tile.grid.crs.to_string(),
-                        "width": tile.grid.width, "height": tile.grid.height,
-                        "bbox": [b.west, b.south, b.east, b.north] })
-                };
-                let ids = terravec::coverage::tiles(raster, &area, &years)?;
-                Ok(json!(ids.into_iter().map(row).collect::<Vec<_>>()).to_string())
+            terravec::Dataset::Raster(_) => {
+                Ok(json!(terravec::coverage::coverage(&own, &area, &years)?.files).to_string())
             }
             terravec::Dataset::Patch(d) => Ok(json!(d.coverage(&area, &years)?).to_string()),
             terravec::Dataset::Location(_) => unreachable!("it has no files"),

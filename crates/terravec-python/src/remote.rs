@@ -80,12 +80,8 @@ pub(crate) fn mirror(
     cache_for(py, cache_dir.as_ref())?;
     let mut options = OpenOptions::new(catalog(py, &paths)?);
     options.cache_dir = cache_dir;
-    let request = MirrorRequest {
-        area: area(py, bbox, regions, false, false)?,
-        years: years(py, year)?,
-        folder,
-        force,
-    };
+    let request =
+        MirrorRequest { area: area(py, bbox, regions, true, false)?, years: years(py, year)?, folder, force };
     work::run(py, progress.as_ref(), move |steps| {
         let plan = mirrors::plan(&terravec::Dataset::open(&spec, &options)?, &request)?;
         if dry_run {

@@ -1,12 +1,15 @@
 //! Which files a dataset has for a place and time, as a list, GeoJSON or a small map; and why there are none, where there are none.
 
+use std::collections::HashMap;
+
 use terravec_geo::LonLatBox;
 
-use crate::dataset::{Dataset, RasterDataset};
+use crate::dataset::{Dataset, Listed, RasterDataset, Tile};
 use crate::error::{Error, Result};
 use crate::patch::PatchDataset;
+use crate::query::bounds_of;
 use crate::query::extract::Area;
-use crate::query::{bounds_of, meets_tile};
+use crate::query::places::Places;
 use crate::time::Years;
 
 /// Width of a map in pixels.
@@ -20,8 +23,33 @@ pub struct Covered {
     pub path: String,
     /// The year its vectors start in, where known.
     pub year: Option<i32>,
+    /// Of a raster that was opened: the CRS of its grid, its columns and its rows.
+    pub crs: Option<String>,
+    #[allow(missing_docs)]
+    pub width: Option<usize>,
+    #[allow(missing_docs)]
+    pub height: Option<usize>,
     /// West, south, east, north in degrees, where known; west of east across the antimeridian.
     pub bbox: Option<[f64; 4]>,
+}
+
+impl Covered {
+    fn of(listed: &Listed, tile: Option<&Tile>) -> Self {
+        let b = &listed.lonlat;
+        Self {
+            path: listed.path.clone(),
+            year: listed.year(),
+            crs: tile.map(|t| t.grid.crs.to_string()),
+            width: tile.map(|t| t.grid.width),
+            height: tile.map(|t| t.grid.height),
+            bbox: Some([b.west, b.south, b.east, b.north]),
+        }
+    }
+
+    /// A file whose grid, if it has one, nobody asked about.
+    fn file(path: String, year: Option<i32>, bbox: Option<[f64; 4]>) -> Self {
+        Self { path, year, crs: None, width: None, height: None, bbox }
+    }
 }
 
 /// What a dataset has for a place and time.
@@ -65,20 +93,6 @@ pub fn coverage(dataset: &Dataset, area: &Area, years: &Years) -> Result<Coverag
     Ok(Coverage { product, root, files, reasons, asked: outlines(area), seam })
 }
 
-/// The tiles of `dataset` that touch `area`, year by year.
-///
-/// # Errors
-/// If a year is not there at all, or a region is empty.
-pub fn tiles(dataset: &RasterDataset, area: &Area, years: &Years) -> Result<Vec<usize>> {
-    let bounds = bounds_of(area)?;
-    let mut ids = Vec::new();
-    for period in dataset.periods(years)? {
-        ids.extend(dataset.select(period, bounds.as_ref()));
-    }
-    ids.retain(|id| meets_tile(area, &dataset.tiles()[*id].lonlat));
-    Ok(ids)
-}
-
 /// The outline of a place, degrees.
 fn outlines(area: &Area) -> Vec<Vec<[f64; 2]>> {
     let of_box = |[w, s, e, n]: [f64; 4]| vec![[w, s], [e, s], [e, n], [w, n], [w, s]];
@@ -96,18 +110,15 @@ fn outlines(area: &Area) -> Vec<Vec<[f64; 2]>> {
 type Found = (Vec<Covered>, Vec<String>);
 
 fn of_raster(d: &RasterDataset, area: &Area, years: &Years) -> Result<Found> {
-    let files: Vec<Covered> = tiles(d, area, years)?
-        .into_iter()
-        .map(|id| {
-            let (tile, b) = (&d.tiles()[id], &d.tiles()[id].lonlat);
-            let bbox = Some([b.west, b.south, b.east, b.north]);
-            Covered { path: tile.path.clone(), year: tile.year(), bbox }
-        })
-        .collect();
+    let places = Places::of_area(area)?;
+    let known: HashMap<(&str, Option<i32>), &Tile> =
+        d.tiles().iter().map(|t| ((t.path.as_str(), t.year()), t)).collect();
+    let listed = d.listed(&places, years)?.into_iter();
+    let files: Vec<Covered> =
+        listed.map(|l| Covered::of(&l, known.get(&(l.path.as_str(), l.year())).copied())).collect();
     let mut reasons = Vec::new();
     if let (true, Some(bounds)) = (files.is_empty(), bounds_of(area)?) {
-        let mut others: Vec<i32> =
-            tiles(d, area, &Years::All)?.into_iter().filter_map(|id| d.tiles()[id].year()).collect();
+        let mut others: Vec<i32> = d.listed(&places, &Years::All)?.iter().filter_map(Listed::year).collect();
         others.sort_unstable();
         others.dedup();
         if !others.is_empty() {
@@ -125,11 +136,8 @@ fn of_raster(d: &RasterDataset, area: &Area, years: &Years) -> Result<Found> {
 }
 
 fn of_table(d: &PatchDataset, area: &Area, years: &Years) -> Result<Found> {
-    let files: Vec<Covered> = d
-        .coverage(area, years)?
-        .into_iter()
-        .map(|f| Covered { path: f.path, year: f.year, bbox: f.bbox })
-        .collect();
+    let files: Vec<Covered> =
+        d.coverage(area, years)?.into_iter().map(|f| Covered::file(f.path, f.year, f.bbox)).collect();
     let mut reasons = Vec::new();
     if let (true, Some(bounds)) = (files.is_empty(), bounds_of(area)?) {
         if *years != Years::All && !d.coverage(area, &Years::All)?.is_empty() {
@@ -253,10 +261,7 @@ mod tests {
         let coverage = Coverage {
             product: "p".into(),
             root: "r".into(),
-            files: vec![
-                Covered { path: "a".into(), year: Some(2024), bbox },
-                Covered { path: "b".into(), year: None, bbox: None },
-            ],
+            files: vec![Covered::file("a".into(), Some(2024), bbox), Covered::file("b".into(), None, None)],
             reasons: Vec::new(),
             asked: Vec::new(),
             seam: None,

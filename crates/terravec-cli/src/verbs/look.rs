@@ -215,23 +215,8 @@ pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
         Dataset::Location(d) => return coverage_location(cli, d),
         Dataset::Patch(d) => return coverage_table(cli, d, &area, &years),
     };
-    let row = |id: usize| {
-        let tile = &dataset.tiles()[id];
-        let b = &tile.lonlat;
-        json!({
-            "path": tile.path,
-            "year": tile.year(),
-            "crs": tile.grid.crs.to_string(),
-            "width": tile.grid.width,
-            "height": tile.grid.height,
-            "bbox": [b.west, b.south, b.east, b.north],
-        })
-    };
-    let rows: Vec<_> = terravec::coverage::tiles(dataset, &area, &years)?.into_iter().map(row).collect();
-    let reasons = match rows.is_empty() {
-        true => terravec::coverage::coverage(&Dataset::Raster(dataset.clone()), &area, &years)?.reasons,
-        false => Vec::new(),
-    };
+    let found = terravec::coverage::coverage(&Dataset::Raster(dataset.clone()), &area, &years)?;
+    let (rows, reasons) = (&found.files, &found.reasons);
     if cli.json() {
         let root = dataset.root().to_string();
         print_json(
@@ -243,14 +228,9 @@ pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
         println!("no tile there");
         reasons.iter().for_each(|r| println!("  {r}"));
     }
-    for row in &rows {
-        let year = row["year"].as_i64().map_or("-".to_string(), |y| y.to_string());
-        println!(
-            "{year}  {}  {}  {}",
-            row["crs"].as_str().unwrap_or(""),
-            row["bbox"],
-            row["path"].as_str().unwrap_or("")
-        );
+    for row in rows {
+        let year = row.year.map_or("-".to_string(), |y| y.to_string());
+        println!("{year}  {}  {}  {}", row.crs.as_deref().unwrap_or("-"), json!(row.bbox), row.path);
     }
     Ok(())
 }

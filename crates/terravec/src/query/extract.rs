@@ -155,7 +155,8 @@ impl Extraction {
     }
 
     fn of_tiles(dataset: &RasterDataset, request: &Request) -> Result<Self> {
-        let dataset = &dataset.around(&Places::of_area(&request.area)?, &request.years)?;
+        let places = Places::of_area(&request.area)?;
+        let dataset = &dataset.around(&places, &request.years)?;
         let first = dataset.reader(0)?;
         let decoder = &first.decoder;
         if !request.codes {
@@ -194,7 +195,7 @@ impl Extraction {
         if let (Resampling::Nearest, Area::Regions { mask: true, all_touched: false, .. }) =
             (request.resampling, &request.area)
         {
-            let meets = |id: &usize| target::meets_tile(&request.area, &dataset.tiles()[*id].lonlat);
+            let meets = |id: &usize| places.touch(&dataset.tiles()[*id].lonlat);
             every.retain(meets);
             selected.iter_mut().for_each(|tiles| tiles.retain(meets));
             if let (true, Some(area)) = (every.is_empty(), &area) {

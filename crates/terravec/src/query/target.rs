@@ -6,6 +6,7 @@ use terravec_io::vector::Regions;
 
 use super::extract::{Area, Request};
 use super::layer::Layer;
+use super::places::reaches;
 use crate::dataset::RasterDataset;
 use crate::error::{Error, Result};
 
@@ -67,18 +68,7 @@ fn across(plain: &LonLatBox, regions: &Regions) -> LonLatBox {
 /// bounds the area is not looked at.
 pub(crate) fn meets(area: &Area, b: &BBox) -> bool {
     let Area::Regions { regions, .. } = area else { return true };
-    let turned = |turn: f64| BBox { min_x: b.min_x + turn, max_x: b.max_x + turn, ..*b };
-    let boxes = match (b.min_x < -180.0, b.max_x > 180.0) {
-        (false, false) => vec![*b],
-        (true, _) => vec![*b, turned(360.0)],
-        (_, true) => vec![*b, turned(-360.0)],
-    };
-    regions.polygons.iter().any(|p| boxes.iter().any(|b| polygon::touches_box(p, b)))
-}
-
-/// The same for a tile.
-pub(crate) fn meets_tile(area: &Area, tile: &LonLatBox) -> bool {
-    tile.split().iter().any(|part| meets(area, part))
+    regions.polygons.iter().any(|p| reaches(p, b))
 }
 
 /// A box in degrees, in another CRS.
