@@ -10,7 +10,8 @@ import products
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fixtures import write_points_csv
+import shapely
+from fixtures import with_geo, write_points_csv
 
 ROWS, DIM = 12_000, 64
 BOX = "3.01,52.03,3.06,52.05"
@@ -198,6 +199,22 @@ def test_a_join_is_the_sum(terravec, serve, table, raster, tmp_path):
     text = raster.terravec("estimate", "sample", raster.spec, a, *args).stdout
     assert text.count("requests") == 3
     raster.terravec.fails(1, "sample", raster.spec, a, *args, "--max-bytes", "1kB")
+
+
+def test_a_join_at_patches_is_bounded_by_what_lies_around(raster, tmp_path):
+    squares = [shapely.box(x, 52.032, x + 0.004, 52.036) for x in (3.012, 3.02, 3.05)]
+    columns = {
+        "geometry": shapely.to_wkb(squares),
+        "embedding": pa.array([[1.0, 2.0]] * 3, pa.list_(pa.float32(), 2)),
+    }
+    patches = tmp_path / "patches.parquet"
+    pq.write_table(with_geo(pa.table(columns), "Polygon"), patches)
+    # Footprints are not known before they are read, and may lie anywhere in the tile.
+    args = ("sample", raster.spec, "--patches", patches, "--year", 2024)
+    raster.check(*args, output=out(tmp_path, "joined.csv"), factor=8)
+    told = raster.terravec.json("estimate", *args)
+    assert [d["dataset"] for d in told["datasets"]] == [str(patches), raster.spec]
+    assert "around the patches" in told["datasets"][1]["estimate"]["basis"]
 
 
 def test_verbs_without_an_estimate_say_which_have_one(terravec):

@@ -133,6 +133,7 @@ fn each_cell(b: &LonLatBox, mut found: impl FnMut((i16, i16)) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use geo_types::polygon;
 
     fn boxed(west: f64, south: f64, east: f64, north: f64) -> LonLatBox {
         LonLatBox { west, south, east, north }
@@ -146,7 +147,7 @@ mod tests {
             let east = x + rng.f64() * size;
             boxed(x, y, if east > 180.0 { east - 360.0 } else { east }, y + rng.f64() * size)
         };
-        let boxes: Vec<_> = (0..60).map(|i| any(if i % 2 == 0 { 0.0 } else { 8.0 })).collect();
+        let boxes: Vec<_> = (0..200).map(|i| any(if i % 2 == 0 { 0.0 } else { 8.0 })).collect();
         let places = Places::of_boxes(boxes.clone());
         let mut touched = 0;
         for _ in 0..4000 {
@@ -161,6 +162,28 @@ mod tests {
         assert!(touched > 200 && touched < 3800);
         assert!(Places::Everywhere.touch(&boxed(0.0, 0.0, 1.0, 1.0)));
         assert!(!Places::of_boxes(Vec::new()).touch(&boxed(0.0, 0.0, 1.0, 1.0)));
+    }
+
+    #[test]
+    fn of_polygons_the_box_is_not_enough() {
+        let strip = polygon![(x: 0.0, y: 0.0), (x: 1.0, y: 0.0), (x: 21.0, y: 20.0), (x: 20.0, y: 20.0)];
+        let area = |mask| {
+            let columns =
+                arrow::array::RecordBatch::new_empty(std::sync::Arc::new(arrow::datatypes::Schema::empty()));
+            let regions =
+                Regions { polygons: vec![MultiPolygon(vec![strip.clone()])], columns, warnings: Vec::new() };
+            Area::Regions { regions, mask, all_touched: false }
+        };
+        let (cut, whole) = (Places::of_area(&area(true)).unwrap(), Places::of_area(&area(false)).unwrap());
+        for (b, touches) in [
+            (boxed(10.0, 9.0, 11.0, 10.0), true),
+            (boxed(2.0, 15.0, 4.0, 17.0), false),
+            (boxed(30.0, 0.0, 31.0, 1.0), false),
+        ] {
+            assert_eq!(cut.touch(&b), touches, "{b}");
+            // Where nothing is cut away, all of the window is wanted.
+            assert_eq!(whole.touch(&b), b.west < 25.0, "{b}");
+        }
     }
 
     #[test]
