@@ -126,13 +126,17 @@ class Dataset:
         """What it really holds: as `terravec info --json`."""
         return json.loads(self._engine.info())
 
-    def coverage(self, *, bbox: Box = None, year: Years = None) -> list[dict[str, Any]]:
+    def coverage(
+        self, *, bbox: Box = None, region: Any = None, country: str | None = None, year: Years = None
+    ) -> list[dict[str, Any]]:
         """Its files.
 
         Parameters
         ----------
         bbox : (west, south, east, north) in degrees, optional
             Only files that touch this box.
+        region, country : optional
+            Only files whose box touches one of these polygons, or this country: see `extract`.
         year : int, list, range or str, optional
             Only these years.
 
@@ -142,7 +146,8 @@ class Dataset:
             Of a raster: `path`, `year`, `crs`, `width`, `height` and `bbox` (west, south, east, north in degrees) of each
             tile. Of a table: `path`, `interval`, `rows` and `bbox` of each file.
         """
-        return json.loads(self._engine.coverage(_inputs.bbox(bbox), _inputs.years(year)))
+        box, regions = _places(bbox, region, country)
+        return json.loads(self._engine.coverage(box, regions, _inputs.years(year)))
 
     # --- the verbs ------------------------------------------------------------------------------------------
 
@@ -195,15 +200,17 @@ class Dataset:
         points: Any = None,
         bbox: Box = None,
         region: Any = None,
+        country: str | None = None,
         year: Years = None,
+        nearest: int | None = None,
         bandwidth: str | None = None,
         **target: Any,
     ) -> dict[str, Any]:
-        """What `sample` (with points) or `extract` would cost, before anything but headers is read.
+        """What `sample` (with points) or `extract` would cost, before anything but headers is read. Other verbs say it with `dry_run`.
 
         Parameters
         ----------
-        points, bbox, region, year
+        points, nearest, bbox, region, country, year
             As in `sample` and `extract`.
         bandwidth : str, optional
             The line to the host, `"100Mbit/s"`, for the time it takes.
@@ -217,12 +224,14 @@ class Dataset:
         """
         years = _inputs.years(year)
         if points is not None:
-            told = self._engine.estimate_sample(_inputs.points(points), years, bandwidth)
+            told = self._engine.estimate_sample(_inputs.points(points), years, nearest, bandwidth)
         elif self._engine.form == "table":
-            regions = None if region is None else _inputs.regions(region)
-            told = self._engine.estimate_rows(_inputs.bbox(bbox), regions, years, bandwidth)
+            box, regions = _places(bbox, region, country)
+            told = self._engine.estimate_rows(box, regions, years, bandwidth)
         else:
-            told = self._plan(bbox=bbox, region=region, year=year, **target).estimate(bandwidth)
+            told = self._plan(bbox=bbox, region=region, country=country, year=year, **target).estimate(
+                bandwidth
+            )
         return json.loads(told)
 
     def _sample(self, points: Any, **options: Any) -> Table:
@@ -236,6 +245,7 @@ class Dataset:
         *,
         bbox: Box = None,
         region: Any = None,
+        country: str | None = None,
         like: Grid | Raster | None = None,
         year: Years = None,
         month: int | None = None,
@@ -260,6 +270,9 @@ class Dataset:
             A box. With neither a box, a region nor a grid: everything.
         region : optional
             Polygons: a GeoDataFrame or GeoSeries, an Arrow table, shapely polygons, a GeoJSON dict, or a file.
+        country : str, optional
+            A country instead of polygons: an ISO 3166 code (`"KE"`, `"KEN"`) or an English name. Borders are Natural Earth's at
+            1:50m, generalised by a kilometre or two, and its view of who is in control.
         like : Grid or Raster, optional
             Exactly this grid.
         year : int, list, range or str, optional
@@ -306,14 +319,26 @@ class Dataset:
         rows = (time, _inputs.texts(where), skip_bad)
         if self._engine.form == "table":
             self._no_raster(like, month, crs, resolution, resampling, bands)
-            box, regions = _places(bbox, region)
+            box, regions = _places(bbox, region, country)
             with progress_bar(progress, "reading rows") as tell:
                 return told(
                     self._engine.rows(box, regions, _inputs.years(year), codes, keep_duplicates, rows, tell)
                 )
         self._no_table(rows, keep_duplicates)
         plan = self._plan(
-            bbox, region, like, year, month, crs, resolution, resampling, bands, codes, mask, all_touched
+            bbox,
+            region,
+            country,
+            like,
+            year,
+            month,
+            crs,
+            resolution,
+            resampling,
+            bands,
+            codes,
+            mask,
+            all_touched,
         )
         with progress_bar(progress, "extracting") as tell:
             values, status = plan.read(tell)
@@ -332,7 +357,8 @@ class Dataset:
         month: int | None = None,
         resolution: float | None = None,
         all_touched: bool = False,
-    ) -> Table:
+        dry_run: bool = False,
+    ) -> Table | dict[str, Any]:
         """One vector per polygon, of the decoded vectors inside.
 
         Parameters
@@ -350,6 +376,8 @@ class Dataset:
             Of location encoders: degrees between the places that are computed.
         all_touched : bool
             Count every pixel that a polygon touches, not only those whose centre is inside.
+        dry_run : bool
+            Only tell what it would cost, as `estimate` does.
 
         Returns
         -------
@@ -357,6 +385,9 @@ class Dataset:
             One row per polygon and year, with the number of `pixels` used.
         """
         polygons = _inputs.regions(regions)
+        if dry_run:
+            place = (None, _inputs.years(year), None, resolution)
+            return json.loads(_native.estimate_regions(self._engine, polygons, place, all_touched))
         return told(self._engine.reduce(polygons, how, _inputs.years(year), month, resolution, all_touched))
 
     def write(
@@ -365,6 +396,7 @@ class Dataset:
         *,
         bbox: Box = None,
         region: Any = None,
+        country: str | None = None,
         like: Grid | Raster | None = None,
         year: Years = None,
         month: int | None = None,
@@ -402,7 +434,7 @@ class Dataset:
         path, rows = os.fspath(path), (time, _inputs.texts(where), skip_bad)
         if self._engine.form == "table":
             self._no_raster(like, month, crs, resolution, resampling, bands)
-            box, regions = _places(bbox, region)
+            box, regions = _places(bbox, region, country)
             with progress_bar(progress, "writing rows") as tell:
                 notes = self._engine.write_rows(
                     path, force, box, regions, _inputs.years(year), codes, keep_duplicates, rows, tell
@@ -411,25 +443,37 @@ class Dataset:
             return [path]
         self._no_table(rows, keep_duplicates)
         plan = self._plan(
-            bbox, region, like, year, month, crs, resolution, resampling, bands, codes, mask, all_touched
+            bbox,
+            region,
+            country,
+            like,
+            year,
+            month,
+            crs,
+            resolution,
+            resampling,
+            bands,
+            codes,
+            mask,
+            all_touched,
         )
         with progress_bar(progress, "writing") as tell:
             return json.loads(plan.write(path, force, tell))["files"]
 
     def convert(self, path: PathLike, **options: Any) -> list[str]:
         """Write all of the dataset in another format: `write` without an area, and with its other options."""
-        for area in ("bbox", "region", "like"):
+        for area in ("bbox", "region", "country", "like"):
             if options.get(area) is not None:
                 raise QueryError(f"convert takes all of a dataset, and so no {area}=", "use write()")
         return self.write(path, **options)
 
     def _plan(
-        self, bbox=None, region=None, like=None, year=None, month=None, crs=None, resolution=None,
+        self, bbox=None, region=None, country=None, like=None, year=None, month=None, crs=None, resolution=None,
         resampling="nearest", bands=None, codes=False, mask=True, all_touched=False,
     ) -> _native.Plan:  # fmt: skip
         if like is not None and (crs is not None or resolution is not None):
             raise QueryError("like= has its own CRS and resolution", "leave crs= and resolution= out")
-        box, regions = _places(bbox, region, like)
+        box, regions = _places(bbox, region, country, like)
         grid = like.grid if isinstance(like, Raster) else like
         return self._engine.plan(
             box,
@@ -503,9 +547,13 @@ def _warn(notes: Iterable[str]) -> None:
         warnings.warn(note, TerravecWarning, stacklevel=4)
 
 
-def _places(bbox: Box, region: Any, like: Any = None) -> tuple[str | None, _native.Regions | None]:
-    if sum(a is not None for a in (bbox, region, like)) > 1:
-        raise QueryError("bbox=, region= and like= exclude each other", "give one of them")
+def _places(
+    bbox: Box, region: Any, country: str | None = None, like: Any = None
+) -> tuple[str | None, _native.Regions | None]:
+    if sum(a is not None for a in (bbox, region, country, like)) > 1:
+        raise QueryError("bbox=, region=, country= and like= exclude each other", "give one of them")
+    if country is not None:
+        return None, _native.country(country)
     return _inputs.bbox(bbox), None if region is None else _inputs.regions(region)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import _inputs, _native
 from ._catalog import PathLike, paths
-from ._dataset import Box, Dataset, Progress, Reduction, Years, open, progress_bar, told
+from ._dataset import Box, Dataset, Progress, Reduction, Years, _places, open, progress_bar, told
 from ._table import Table
 
 
@@ -27,9 +27,10 @@ def join(
     time: str | None = None,
     where: str | Sequence[str] = (),
     skip_bad: bool = False,
+    dry_run: bool = False,
     catalog: PathLike | Iterable[PathLike] | None = None,
     cache_dir: PathLike | None = None,
-) -> Table:
+) -> Table | dict[str, Any]:
     """Several datasets at the same points, or at the footprints of a table: each product in columns of its own.
 
     Parameters
@@ -49,6 +50,8 @@ def join(
         Only places where every product has a vector.
     year, month, codes, nearest, within, time, where, skip_bad
         As in `Dataset.sample`.
+    dry_run : bool
+        Only tell what it would cost, as `Dataset.estimate` does; nothing but headers is read, and nothing written.
 
     Returns
     -------
@@ -73,8 +76,9 @@ def join(
         reduce,
         inner,
         (time, _inputs.texts(where), skip_bad),
+        dry_run,
     )
-    return told(table)
+    return json.loads(table) if isinstance(table, str) else told(table)
 
 
 def download(
@@ -113,6 +117,7 @@ def mirror(
     *,
     bbox: Box = None,
     region: Any = None,
+    country: str | None = None,
     year: Years = None,
     dry_run: bool = False,
     force: bool = False,
@@ -131,8 +136,8 @@ def mirror(
         As in `open`.
     folder : path
         Where the copy goes.
-    bbox, region, year : optional
-        Files that touch this box, or the box around these polygons, of these years; by default all.
+    bbox, region, country, year : optional
+        Files that touch this box, or one of these polygons, or this country, of these years; by default all.
     dry_run : bool
         Only tell what would be fetched.
     force : bool
@@ -146,6 +151,7 @@ def mirror(
         `files` and what was done (`report`); of a dry run the plan, with `files`, `bytes` and `missing_bytes`.
     """
     cache = None if cache_dir is None else os.fspath(cache_dir)
+    box, regions = _places(bbox, region, country)
     with progress_bar(progress, "downloading") as tell:
         return json.loads(
             _native.mirror(
@@ -153,8 +159,8 @@ def mirror(
                 paths(catalog),
                 cache,
                 os.fspath(folder),
-                _inputs.bbox(bbox),
-                None if region is None else _inputs.regions(region),
+                box,
+                regions,
                 _inputs.years(year),
                 dry_run,
                 force,

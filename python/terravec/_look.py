@@ -35,6 +35,7 @@ def change(
     other: Dataset | PathLike | None = None,
     bbox: Box = None,
     region: Any = None,
+    country: str | None = None,
     stable: Any = None,
     measure: Measure = "angle",
     deviations: float = 3.0,
@@ -44,8 +45,9 @@ def change(
     resolution: float | None = None,
     map: PathLike | None = None,
     force: bool = False,
+    dry_run: bool = False,
     progress: Progress = False,
-) -> Changes:
+) -> Changes | dict[str, Any]:
     """How much the vectors of two years differ, and where more than stable ones do.
 
     Parameters
@@ -56,7 +58,7 @@ def change(
         The two years.
     other : Dataset, optional
         The later year lies in this dataset of the same product and version.
-    bbox, region, crs, resolution : optional
+    bbox, region, country, crs, resolution : optional
         Where, see `Dataset.extract`.
     stable : optional
         Polygons where nothing changed, which tell what chance looks like; by default all pixels, most of which did not.
@@ -71,11 +73,13 @@ def change(
         How many of the most changed pixels.
     map : path, optional
         A `.tif` with angle or distance, p-value and 1 where changed, or a `.png`.
+    dry_run : bool
+        Only tell what it would cost, as `Dataset.estimate` does; nothing but headers is read, and nothing written.
     """
-    place, regions = where_of(bbox, region, years, crs, resolution)
+    place, regions = where_of(bbox, region, country, years, crs, resolution)
     own = _opened(data)
     with progress_bar(progress, "comparing") as tell:
-        table, statistics = _native.change_dataset(
+        done = _native.change_dataset(
             own._engine,
             None if other is None else _opened(other)._engine,
             place,
@@ -87,8 +91,12 @@ def change(
             k,
             None if map is None else os.fspath(map),
             force,
+            dry_run,
             tell,
         )
+    if isinstance(done, str):
+        return json.loads(done)
+    table, statistics = done
     return Changes(told(table), json.loads(statistics))
 
 
@@ -99,15 +107,19 @@ def trajectories(
     year: Years = None,
     measure: Measure = "angle",
     resolution: float | None = None,
-) -> Table:
-    """How the mean vector of each polygon moves from year to year.
+    dry_run: bool = False,
+) -> Table | dict[str, Any]:
+    """How the mean vector of each polygon moves from year to year. With `dry_run`, only what it would cost, as `Dataset.estimate` says.
 
     Returns
     -------
     Table
         One row per polygon and year: its columns, `year`, `pixels`, `angle_from_first` and `angle_from_previous` (or `distance_…`).
     """
-    place, _ = where_of(None, None, year, None, resolution)
+    place, _ = where_of(None, None, None, year, None, resolution)
+    if dry_run:
+        polygons = _inputs.regions(regions)
+        return json.loads(_native.estimate_regions(_opened(data)._engine, polygons, place, False))
     return told(_native.trajectories_of(_opened(data)._engine, _inputs.regions(regions), place, measure))
 
 
@@ -180,6 +192,7 @@ class Clusters(_Saved):
         *,
         bbox: Box = None,
         region: Any = None,
+        country: str | None = None,
         year: Years = None,
         crs: str | int | None = None,
         resolution: float | None = None,
@@ -187,11 +200,15 @@ class Clusters(_Saved):
         where: str | Sequence[str] = (),
         skip_bad: bool = False,
         force: bool = False,
+        dry_run: bool = False,
         progress: Progress = False,
     ) -> dict[str, Any]:
-        """Write the cluster of every pixel (`.tif`, `.png`) or row (`.parquet`, …) of a dataset; how many are in each."""
-        place, regions = where_of(bbox, region, year, crs, resolution)
+        """Write the cluster of every pixel (`.tif`, `.png`) or row (`.parquet`, …) of a dataset; how many are in each. With `dry_run`,
+        only what it would cost, as `Dataset.estimate` says."""
+        place, regions = where_of(bbox, region, country, year, crs, resolution)
         rows = (time, _inputs.texts(where), skip_bad)
+        if dry_run:
+            return json.loads(_native.estimate_part(_opened(data)._engine, place, regions, rows, 1))
         with progress_bar(progress, "labelling") as tell:
             done = self._native.write(
                 _opened(data)._engine, os.fspath(path), force, place, regions, rows, tell
@@ -214,14 +231,16 @@ def cluster(
     sample: int = 100_000,
     bbox: Box = None,
     region: Any = None,
+    country: str | None = None,
     year: Years = None,
     crs: str | int | None = None,
     resolution: float | None = None,
     time: str | None = None,
     where: str | Sequence[str] = (),
     skip_bad: bool = False,
+    dry_run: bool = False,
     progress: Progress = False,
-) -> Clusters:
+) -> Clusters | dict[str, Any]:
     """k-means: fitted on a sample of a dataset, or on all rows of an array.
 
     Parameters
@@ -236,11 +255,15 @@ def cluster(
         Fits from different k-means++ seeds, of which the best counts.
     sample : int
         Vectors of a dataset, drawn at random, that clusters are fitted on.
+    dry_run : bool
+        Only tell what it would cost, as `Dataset.estimate` does; nothing but headers is read, and nothing written.
     """
     if not _is_dataset(data):
         return Clusters(_native.fit_clusters(_array(data), k, bool(spherical), starts, seed))
-    place, regions = where_of(bbox, region, year, crs, resolution)
+    place, regions = where_of(bbox, region, country, year, crs, resolution)
     rows = (time, _inputs.texts(where), skip_bad)
+    if dry_run:
+        return json.loads(_native.estimate_part(_opened(data)._engine, place, regions, rows, 1))
     with progress_bar(progress, "clustering") as tell:
         return Clusters(
             _native.cluster_dataset(
@@ -287,15 +310,20 @@ class Basis(_Saved):
         scores: bool = False,
         bbox: Box = None,
         region: Any = None,
+        country: str | None = None,
         year: Years = None,
         crs: str | int | None = None,
         resolution: float | None = None,
         force: bool = False,
+        dry_run: bool = False,
         progress: Progress = False,
-    ) -> None:
+    ) -> dict[str, Any] | None:
         """Write the first three components of a raster as colours (`.tif`, `.png`), from the 2nd to the 98th percentile of the sample;
-        or, with `scores`, the components themselves."""
-        place, regions = where_of(bbox, region, year, crs, resolution)
+        or, with `scores`, the components themselves. With `dry_run`, only what it would cost, as `Dataset.estimate` says."""
+        place, regions = where_of(bbox, region, country, year, crs, resolution)
+        if dry_run:
+            rows = (None, [], False)
+            return json.loads(_native.estimate_part(_opened(data)._engine, place, regions, rows, 1))
         with progress_bar(progress, "writing") as tell:
             self._native.write(_opened(data)._engine, os.fspath(path), force, scores, place, regions, tell)
 
@@ -315,14 +343,16 @@ def pca(
     sample: int = 100_000,
     bbox: Box = None,
     region: Any = None,
+    country: str | None = None,
     year: Years = None,
     crs: str | int | None = None,
     resolution: float | None = None,
     time: str | None = None,
     where: str | Sequence[str] = (),
     skip_bad: bool = False,
+    dry_run: bool = False,
     progress: Progress = False,
-) -> Basis:
+) -> Basis | dict[str, Any]:
     """Principal components: fitted once on a sample of a dataset, or on all rows of an array, and applied everywhere alike.
 
     Parameters
@@ -333,10 +363,14 @@ def pca(
         Components.
     sample : int
         Vectors of a dataset, drawn at random.
+    dry_run : bool
+        Only tell what it would cost, as `Dataset.estimate` does; nothing but headers is read, and nothing written.
     """
     if not _is_dataset(data):
         return Basis(_native.fit_basis(_array(data), n))
-    place, regions = where_of(bbox, region, year, crs, resolution)
+    place, regions = where_of(bbox, region, country, year, crs, resolution)
     rows = (time, _inputs.texts(where), skip_bad)
+    if dry_run:
+        return json.loads(_native.estimate_part(_opened(data)._engine, place, regions, rows, 1))
     with progress_bar(progress, "fitting") as tell:
         return Basis(_native.pca_dataset(_opened(data)._engine, n, seed, sample, place, regions, rows, tell))

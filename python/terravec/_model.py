@@ -103,6 +103,7 @@ class Model:
         polygons: PathLike | None = None,
         bbox: Box = None,
         region: Any = None,
+        country: str | None = None,
         like: Grid | Raster | None = None,
         year: Any = None,
         crs: str | int | None = None,
@@ -111,6 +112,7 @@ class Model:
         inside_only: bool = False,
         allow_mix: bool = False,
         force: bool = False,
+        dry_run: bool = False,
         progress: Progress = False,
     ) -> dict[str, Any]:
         """Predict a region into files, piece by piece: memory does not grow with the area.
@@ -127,7 +129,7 @@ class Model:
             A PNG of the classes with a legend.
         polygons : path, optional
             The classes as polygons with their areas, a table.
-        bbox, region, like, year, crs, resolution, resampling
+        bbox, region, country, like, year, crs, resolution, resampling
             As in `Dataset.extract`.
         inside_only : bool
             Leave out pixels outside the area of applicability.
@@ -135,13 +137,17 @@ class Model:
             Predict although the product or version differs.
         force : bool
             Replace files that exist.
+        dry_run : bool
+            Only tell what it would cost, as `Dataset.estimate` does; nothing but headers is read, and nothing written.
 
         Returns
         -------
         dict
             Pixels, those with a vector, and how many of each class.
         """
-        plan = dataset._plan(bbox, region, like, year, None, crs, resolution, resampling)
+        plan = dataset._plan(bbox, region, country, like, year, None, crs, resolution, resampling)
+        if dry_run:
+            return json.loads(plan.estimate(None))
         files = [None if f is None else os.fspath(f) for f in (path, quality, picture, polygons)]
         with progress_bar(progress, "predicting") as tell:
             return json.loads(self._native.map(plan, files, inside_only, allow_mix, force, tell))

@@ -110,6 +110,7 @@ def search_dataset(
     exclude_self: bool = False,
     bbox: Box = None,
     region: Any = None,
+    country: str | None = None,
     year: Years = None,
     like_year: Years = None,
     crs: str | int | None = None,
@@ -122,8 +123,9 @@ def search_dataset(
     force: bool = False,
     index: "Index | PathLike | None" = None,
     probes: int | None = None,
+    dry_run: bool = False,
     progress: Progress = False,
-) -> Table:
+) -> Table | dict[str, Any]:
     """What is most similar to a place, a row, a vector or to examples.
 
     Parameters
@@ -147,7 +149,7 @@ def search_dataset(
         How many results, up to 100 000.
     exclude_self : bool
         Leave out what lies at the places of the examples.
-    bbox, region, year, time, where, skip_bad
+    bbox, region, country, year, time, where, skip_bad
         What is searched, see `extract`; filters go into the search, so there are `k` results if so many rows meet them.
     like_year : int, optional
         The year of the examples, where it is another than that of the search.
@@ -161,6 +163,8 @@ def search_dataset(
         Look in this index instead of the dataset itself.
     probes : int, optional
         With an index: how many of its lists to look at; all give the exact answer.
+    dry_run : bool
+        Only tell what it would cost, as `Dataset.estimate` does; nothing but headers is read, and nothing written.
 
     Returns
     -------
@@ -173,31 +177,31 @@ def search_dataset(
 
     given = None if vector is None else np.atleast_2d(np.ascontiguousarray(vector, np.float32))
     path = index.path if isinstance(index, Index) else index
-    place, regions = where_of(bbox, region, year, crs, resolution)
+    place, regions = where_of(bbox, region, country, year, crs, resolution)
     with progress_bar(progress, "searching") as tell:
-        return told(
-            _native.search_dataset(
-                self._engine,
-                points(like) + points(positive),
-                [str(i) for i in ([id] if isinstance(id, str | int) else id)],
-                given,
-                _inputs.bbox(mean_of),
-                points(negative),
-                by,
-                metric,
-                k,
-                exclude_self,
-                vectors,
-                place,
-                regions,
-                _inputs.years(like_year),
-                (time, _inputs.texts(where), skip_bad),
-                None if map is None else os.fspath(map),
-                force,
-                None if path is None else (os.fspath(path), probes),
-                tell,
-            )
+        answer = _native.search_dataset(
+            self._engine,
+            points(like) + points(positive),
+            [str(i) for i in ([id] if isinstance(id, str | int) else id)],
+            given,
+            _inputs.bbox(mean_of),
+            points(negative),
+            by,
+            metric,
+            k,
+            exclude_self,
+            vectors,
+            place,
+            regions,
+            _inputs.years(like_year),
+            (time, _inputs.texts(where), skip_bad),
+            None if map is None else os.fspath(map),
+            force,
+            None if path is None else (os.fspath(path), probes),
+            dry_run,
+            tell,
         )
+    return json.loads(answer) if isinstance(answer, str) else told(answer)
 
 
 class Index:
@@ -222,13 +226,15 @@ class Index:
         seed: int = 0,
         bbox: Box = None,
         region: Any = None,
+        country: str | None = None,
         year: Years = None,
         time: str | None = None,
         where: str | Sequence[str] = (),
         skip_bad: bool = False,
         force: bool = False,
+        dry_run: bool = False,
         progress: Progress = False,
-    ) -> "Index":
+    ) -> "Index | dict[str, Any]":
         """Build an index of the rows of a table, or of the pixels of a raster.
 
         Parameters
@@ -239,12 +245,16 @@ class Index:
             Lists that rows are put into; by default the root of their number.
         memory : int
             Bytes of rows in memory, about.
-        bbox, region, year, time, where, skip_bad
+        bbox, region, country, year, time, where, skip_bad
             Which rows, see `Dataset.extract`.
+        dry_run : bool
+            Only tell what it would cost, as `Dataset.estimate` does; nothing but headers is read, and nothing written.
         """
         own = dataset if isinstance(dataset, Dataset) else open(dataset)
-        place, regions = where_of(bbox, region, year)
+        place, regions = where_of(bbox, region, country, year)
         rows = (time, _inputs.texts(where), skip_bad)
+        if dry_run:  # a sample is drawn first, then rows are put into lists
+            return json.loads(_native.estimate_part(own._engine, place, regions, rows, 2))
         with progress_bar(progress, "indexing") as tell:
             _native.index_build(
                 own._engine, os.fspath(path), force, metric, lists, memory, seed, place, regions, rows, tell
@@ -265,16 +275,20 @@ class Index:
         *,
         bbox: Box = None,
         region: Any = None,
+        country: str | None = None,
         year: Years = None,
         time: str | None = None,
         where: str | Sequence[str] = (),
         skip_bad: bool = False,
         memory: int = 512 << 20,
-    ) -> int:
-        """Add rows; how many."""
+        dry_run: bool = False,
+    ) -> int | dict[str, Any]:
+        """Add rows; how many. With `dry_run`, only what it would cost."""
         own = dataset if isinstance(dataset, Dataset) else open(dataset)
-        place, regions = where_of(bbox, region, year)
+        place, regions = where_of(bbox, region, country, year)
         rows = (time, _inputs.texts(where), skip_bad)
+        if dry_run:
+            return json.loads(_native.estimate_part(own._engine, place, regions, rows, 1))
         return _native.index_add(self.path, own._engine, memory, place, regions, rows)
 
     def delete(self, ids: str | int | Iterable[str | int]) -> int:

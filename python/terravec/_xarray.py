@@ -73,8 +73,8 @@ class TerravecBackend(BackendEntrypoint):
     description = "Earth embeddings of any product, decoded, through terravec"
     url = "https://github.com/terravec/terravec"
     open_dataset_parameters = (
-        "filename_or_obj", "drop_variables", "catalog", "cache_dir", "bbox", "region", "like", "year", "month",
-        "crs", "resolution", "resampling", "bands", "codes",
+        "filename_or_obj", "drop_variables", "catalog", "cache_dir", "bbox", "region", "country", "like", "year",
+        "month", "crs", "resolution", "resampling", "bands", "codes",
     )  # fmt: skip
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
@@ -90,6 +90,7 @@ class TerravecBackend(BackendEntrypoint):
         cache_dir: Any = None,
         bbox: Any = None,
         region: Any = None,
+        country: str | None = None,
         like: Any = None,
         year: Any = None,
         month: int | None = None,
@@ -108,7 +109,7 @@ class TerravecBackend(BackendEntrypoint):
         if ours:
             dataset = _dataset.open(filename_or_obj, catalog=catalog, cache_dir=cache_dir)
         request = {
-            "bbox": bbox, "region": region, "like": like, "year": year, "month": month, "crs": crs,
+            "bbox": bbox, "region": region, "country": country, "like": like, "year": year, "month": month, "crs": crs,
             "resolution": resolution, "resampling": resampling, "bands": bands, "codes": codes,
         }  # fmt: skip
         array = _Vectors(dataset, request)

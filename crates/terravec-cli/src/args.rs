@@ -60,14 +60,18 @@ impl Cli {
     }
 }
 
+/// Verbs that read, and say what it would cost.
+pub(crate) const ESTIMATED: [&str; 11] = [
+    "sample", "extract", "convert", "download", "search", "index", "classify", "regress", "change",
+    "cluster", "pca",
+];
+
 /// The arguments, with `--bbox W S E N` made one word, `--bbox W,S,E,N`, and `estimate VERB …` as `VERB … --dry-run`.
 pub(crate) fn joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut out: Vec<OsString> = Vec::new();
     let mut arguments: Vec<OsString> = arguments.collect();
     if arguments.get(1).is_some_and(|a| a == "estimate")
-        && arguments
-            .get(2)
-            .is_some_and(|a| ["sample", "extract", "convert", "download"].iter().any(|v| a == v))
+        && arguments.get(2).is_some_and(|a| ESTIMATED.iter().any(|v| a == v))
     {
         arguments.remove(1);
         arguments.push("--dry-run".into());
@@ -130,7 +134,7 @@ pub(crate) enum Verb {
     Download(Download),
     /// What is kept of what came over the network: look, clear, check.
     Cache(CacheArgs),
-    /// What `sample`, `extract`, `convert` or `download` would cost: requests, bytes, memory, time, money. The same as VERB … --dry-run.
+    /// What a verb that reads would cost: requests, bytes, memory, time, money. The same as VERB … --dry-run.
     Estimate(EstimateArgs),
 }
 
@@ -158,15 +162,32 @@ pub(crate) struct Dataset {
     pub(crate) dataset: String,
 }
 
+/// Where: a box, polygons or a country.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Only what touches this box: west,south,east,north in degrees, as one text or four numbers.
+    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
+    pub(crate) bbox: Option<String>,
+    /// Only what lies in these polygons (files and rows: that touch them): a GeoJSON, GeoParquet or CSV (WKT) file.
+    #[arg(long, value_name = "FILE", visible_alias = "aoi", aliases = ["boundary", "region-file"], conflicts_with = "bbox")]
+    pub(crate) region: Option<PathBuf>,
+    /// The same in a country: an ISO 3166 code (KE, KEN) or an English name. Borders are Natural Earth's at 1:50m, generalised by a
+    /// kilometre or two.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["bbox", "region"])]
+    pub(crate) country: Option<String>,
+}
+
+impl Place {
+    pub(crate) fn is_said(&self) -> bool {
+        self.bbox.is_some() || self.region.is_some() || self.country.is_some()
+    }
+}
+
 /// Which part of a dataset.
 #[derive(Debug, Args)]
 pub(crate) struct Part {
-    /// Only what touches this box: west,south,east,north in degrees.
-    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
-    pub(crate) bbox: Option<String>,
-    /// Only what lies in these polygons (rows: whose footprint touches them): a GeoJSON, GeoParquet or CSV (WKT) file.
-    #[arg(long, value_name = "FILE", conflicts_with = "bbox")]
-    pub(crate) region: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
     #[arg(long)]
     pub(crate) year: Option<String>,
@@ -176,15 +197,8 @@ pub(crate) struct Part {
 pub(crate) struct Coverage {
     #[command(flatten)]
     pub(crate) dataset: Dataset,
-    /// Only tiles that touch this box: west,south,east,north in degrees.
-    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
-    pub(crate) bbox: Option<String>,
-    /// Only tiles that touch the box around these polygons.
-    #[arg(long, value_name = "FILE", conflicts_with = "bbox")]
-    pub(crate) region: Option<PathBuf>,
-    /// Only these years: 2024, 2018..2024 or 2018,2020.
-    #[arg(long)]
-    pub(crate) year: Option<String>,
+    #[command(flatten)]
+    pub(crate) part: Part,
     /// Footprints as GeoJSON (.geojson), or a map (.png).
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -311,12 +325,8 @@ pub(crate) struct Target {
 pub(crate) struct Extract {
     #[command(flatten)]
     pub(crate) dataset: Dataset,
-    /// A box: west,south,east,north in degrees, as one text or four numbers.
-    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
-    pub(crate) bbox: Option<String>,
-    /// Polygons: a GeoJSON, GeoParquet or CSV (WKT) file.
-    #[arg(long, value_name = "FILE", visible_alias = "aoi", aliases = ["boundary", "region-file"])]
-    pub(crate) region: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     #[command(flatten)]
     pub(crate) target: Target,
     #[command(flatten)]
@@ -327,14 +337,14 @@ pub(crate) struct Extract {
     /// Month (1 to 12), for location encoders of the seasons.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=12))]
     pub(crate) month: Option<u8>,
-    /// With --region: count every pixel that a polygon touches, not only those whose centre is inside.
+    /// With polygons: count every pixel that a polygon touches, not only those whose centre is inside.
     #[arg(long)]
     pub(crate) all_touched: bool,
-    /// With --region: keep the whole window instead of cutting along the polygons.
+    /// With polygons: keep the whole window instead of cutting along the polygons.
     #[arg(long)]
     pub(crate) no_mask: bool,
-    /// With --region: one vector per polygon, written as a table.
-    #[arg(long, value_enum, requires = "region")]
+    /// With polygons: one vector for each, written as a table.
+    #[arg(long, value_enum, conflicts_with = "bbox")]
     pub(crate) reduce: Option<Reduce>,
     /// Output: .tif (COG), .zarr, .npy, .png, or a table (.parquet, .arrow, .csv, .geojson) of one row per pixel; of tables, a
     /// table of their rows.
@@ -413,12 +423,8 @@ pub(crate) struct Download {
     /// The folder of the mirror, which is then a root for every verb.
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
-    /// Only files that touch this box: west,south,east,north in degrees.
-    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true, requires = "output")]
-    pub(crate) bbox: Option<String>,
-    /// Only files that touch the box around these polygons.
-    #[arg(long, value_name = "FILE", conflicts_with = "bbox", requires = "output")]
-    pub(crate) region: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// Years: 2024, 2018..2024 or 2018,2020 [default: all].
     #[arg(long, requires = "output")]
     pub(crate) year: Option<String>,

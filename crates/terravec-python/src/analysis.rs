@@ -19,6 +19,7 @@ use terravec_analysis::search::{Ask, Like};
 use crate::arrays::{check_rows, metric};
 use crate::dataset::Dataset;
 use crate::places::{Points, Regions};
+use crate::remote::Told;
 use crate::request::{RowsArgument, area, parse_box, parse_crs, patch_query, years};
 use crate::table::Table;
 use crate::{errors, work};
@@ -49,7 +50,7 @@ fn measure(py: Python<'_>, name: &str) -> PyResult<Measure> {
 /// What is similar.
 #[pyfunction]
 #[pyo3(signature = (dataset, like, ids, vectors, mean_of, negative, by, metric_name, k, exclude, keep_vectors, place,
-    regions, like_year, rows, map, force, index, progress=None))]
+    regions, like_year, rows, map, force, index, dry_run, progress=None))]
 pub(crate) fn search_dataset(
     dataset: &Dataset,
     py: Python<'_>,
@@ -70,8 +71,9 @@ pub(crate) fn search_dataset(
     map: Option<PathBuf>,
     force: bool,
     index: Option<(PathBuf, Option<usize>)>,
+    dry_run: bool,
     progress: Option<Bound<'_, PyAny>>,
-) -> PyResult<Table> {
+) -> PyResult<Told<Table>> {
     let mut positive: Vec<Like> = like.iter().map(|p| Like::Places(p.0.clone())).collect();
     positive.extend(ids.into_iter().map(Like::Id));
     positive.extend(
@@ -94,6 +96,12 @@ pub(crate) fn search_dataset(
     };
     let own = Arc::clone(&dataset.0);
     work::run(py, progress.as_ref(), move |steps| {
+        if dry_run {
+            return Told::estimate(&match index {
+                Some(_) => ask.estimate_question(&own)?,
+                None => ask.estimate(&own, map.is_some())?,
+            });
+        }
         let tell = |done, all| steps.set(done, if all == 0 { done } else { all });
         let answer = match index {
             Some((dir, probes)) => Index::open(&dir)?.ask(&ask, &own, probes)?,
@@ -103,13 +111,13 @@ pub(crate) fn search_dataset(
             ask.map(&own, &path, force, &tell)?;
         }
         let names = (0..answer.provenance.dimension).map(|i| format!("e{i}")).collect();
-        Ok(Table::new(answer.table, names, answer.notes))
+        Ok(Told::Done(Table::new(answer.table, names, answer.notes)))
     })
 }
 
 /// The most changed pixels, and the statistics as JSON.
 #[pyfunction]
-#[pyo3(signature = (dataset, other, place, regions, stable, measure_name, deviations, percentile, k, map, force, progress=None))]
+#[pyo3(signature = (dataset, other, place, regions, stable, measure_name, deviations, percentile, k, map, force, dry_run, progress=None))]
 pub(crate) fn change_dataset(
     dataset: &Dataset,
     py: Python<'_>,
@@ -123,8 +131,9 @@ pub(crate) fn change_dataset(
     k: usize,
     map: Option<PathBuf>,
     force: bool,
+    dry_run: bool,
     progress: Option<Bound<'_, PyAny>>,
-) -> PyResult<(Table, String)> {
+) -> PyResult<Told<(Table, String)>> {
     let measure = measure(py, measure_name)?;
     let request = request(py, place, regions)?;
     let stable = stable.map(|r| area(py, None, Some(r), true, false)).transpose()?;
@@ -132,7 +141,7 @@ pub(crate) fn change_dataset(
     let rule = percentile.map_or(Rule::Deviations(deviations), Rule::Percentile);
     work::run(py, progress.as_ref(), move |steps| {
         let tell = |done, all| steps.set(done, all);
-        if let Some(path) = &map {
+        if let Some(path) = map.as_ref().filter(|_| !dry_run) {
             raster::check(path, force)?;
         }
         let plan = |area: Area| -> terravec::Result<Change> {
@@ -144,11 +153,16 @@ pub(crate) fn change_dataset(
         };
         let change = plan(request.area.clone())?;
         let stable = stable.map(&plan).transpose()?;
+        if dry_run {
+            let estimate = change.estimate(stable.as_ref(), map.is_some())?.answering(k as u64 * 64);
+            return Told::estimate(&estimate);
+        }
         let (statistics, most) = change.measure(stable.as_ref(), rule, k, &tell)?;
         if let Some(path) = &map {
             change.map(&statistics, &most, path, force, &tell)?;
         }
-        Ok((Table::new(change.most(&most)?, Vec::new(), Vec::new()), json!(statistics).to_string()))
+        let table = Table::new(change.most(&most)?, Vec::new(), Vec::new());
+        Ok(Told::Done((table, json!(statistics).to_string())))
     })
 }
 
@@ -278,6 +292,40 @@ impl Source {
             }
         }
     }
+}
+
+/// What so many passes over a part of a dataset would cost, as JSON.
+#[pyfunction]
+pub(crate) fn estimate_part(
+    py: Python<'_>,
+    dataset: &Dataset,
+    place: WhereArgument,
+    regions: Option<&Regions>,
+    rows: RowsArgument,
+    passes: u32,
+) -> PyResult<String> {
+    let source = Source::of(py, dataset, place, regions, rows)?;
+    work::run(py, None, move |_| {
+        let one = terravec::estimate::part(&source.dataset, &source.query, &source.request)?;
+        crate::remote::told(&one.times(passes), None)
+    })
+}
+
+/// What reading the pixels in polygons would cost, as JSON.
+#[pyfunction]
+pub(crate) fn estimate_regions(
+    py: Python<'_>,
+    dataset: &Dataset,
+    regions: &Regions,
+    place: WhereArgument,
+    all_touched: bool,
+) -> PyResult<String> {
+    let request = request(py, place, None)?;
+    let (own, regions) = (Arc::clone(&dataset.0), regions.0.clone());
+    work::run(py, None, move |_| {
+        let estimate = terravec::estimate::regions(&own.gridded()?, &regions, all_touched, &request)?;
+        crate::remote::told(&estimate, None)
+    })
 }
 
 /// Fitted clusters.

@@ -109,35 +109,29 @@ impl Dataset {
     }
 
     /// Its tiles or files, as JSON.
-    fn coverage(&self, py: Python<'_>, bbox: Option<String>, year: Option<String>) -> PyResult<String> {
-        let area = bbox.map(|b| parse_box(py, &b)).transpose()?;
-        let years = years(py, year)?;
-        match &*self.0 {
-            terravec::Dataset::Raster(raster) => {
-                let mut rows = Vec::new();
-                for period in raster.periods(&years).map_err(|e| errors::raise(py, &e))? {
-                    for id in raster.select(period, area.as_ref()) {
-                        let tile = &raster.tiles()[id];
-                        let b = &tile.lonlat;
-                        rows.push(
-                            json!({ "path": tile.path, "year": period, "crs": tile.grid.crs.to_string(),
-                            "width": tile.grid.width, "height": tile.grid.height,
-                            "bbox": [b.west, b.south, b.east, b.north] }),
-                        );
-                    }
-                }
-                Ok(json!(rows).to_string())
-            }
-            terravec::Dataset::Patch(d) => {
-                let d = d.clone();
-                work::run(py, None, move |_| Ok(json!(d.coverage(area.as_ref(), &years)?).to_string()))
-            }
-            terravec::Dataset::Location(d) => Err(errors::usage(
+    fn coverage(
+        &self,
+        py: Python<'_>,
+        bbox: Option<String>,
+        regions: Option<&Regions>,
+        year: Option<String>,
+    ) -> PyResult<String> {
+        let (area, years) = (area(py, bbox, regions, true, false)?, years(py, year)?);
+        if let terravec::Dataset::Location(d) = &*self.0 {
+            return Err(errors::usage(
                 py,
                 format!("{} is computed at any place and has no files to list", d.product().id),
                 "ask for vectors at points with sample()",
-            )),
+            ));
         }
+        let own = Arc::clone(&self.0);
+        work::run(py, None, move |_| match &*own {
+            terravec::Dataset::Raster(_) => {
+                Ok(json!(terravec::coverage::coverage(&own, &area, &years)?.files).to_string())
+            }
+            terravec::Dataset::Patch(d) => Ok(json!(d.coverage(&area, &years)?).to_string()),
+            terravec::Dataset::Location(_) => unreachable!("it has no files"),
+        })
     }
 
     /// The grids of its tiles with their years.
@@ -207,10 +201,11 @@ impl Dataset {
         py: Python<'_>,
         points: &Points,
         year: Option<String>,
+        nearest: Option<usize>,
         bandwidth: Option<String>,
     ) -> PyResult<String> {
         let (own, points) = (Arc::clone(&self.0), points.0.clone());
-        let request = sample_request(py, year, false, None, None, (None, Vec::new(), false))?;
+        let request = sample_request(py, year, false, nearest, None, (None, Vec::new(), false))?;
         work::run(py, None, move |_| {
             crate::remote::told(&terravec::estimate::sample(&own, &points, &request)?, bandwidth.as_deref())
         })

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use serde_json::json;
 use terravec::patch::PatchQuery;
-use terravec::{JoinRequest, SampleRequest, Status, join_patches, join_points, table};
+use terravec::{JoinRequest, SampleRequest, Status, estimate, join_patches, join_points, table};
 
 use crate::dataset::Dataset;
 use crate::places::Points;
+use crate::remote::Told;
 use crate::request::{RowsArgument, area, parse_reduce, patch_query, sample_request};
 use crate::table::Table;
 use crate::{errors, work};
@@ -29,7 +30,8 @@ pub(crate) fn join(
     reduce: Option<String>,
     inner: bool,
     rows: RowsArgument,
-) -> PyResult<Table> {
+    dry_run: bool,
+) -> PyResult<Told<Table>> {
     let own: Vec<terravec::Dataset> = datasets
         .iter()
         .map(|d| match &*d.0 {
@@ -61,13 +63,21 @@ pub(crate) fn join(
         }
     };
     work::run(py, None, move |_| {
+        // Times and conditions choose patches; the other tables answer at their centres, in the years asked for.
+        let at_centres = || {
+            let sample = SampleRequest { time: None, conditions: Vec::new(), ..request.sample.clone() };
+            JoinRequest { sample, ..request.clone() }
+        };
+        if dry_run {
+            let each = match &places {
+                Ok(points) => estimate::at_points(&own, points, &request)?,
+                Err((patches, query)) => estimate::at_patches(&own, patches, query, &at_centres())?,
+            };
+            return Told::estimate(&each.into_iter().sum());
+        }
         let joined = match places {
             Ok(points) => join_points(&own, points, &request)?,
-            Err((patches, query)) => {
-                // Times and conditions choose patches; the other tables answer at their centres, in the years asked for.
-                let sample = SampleRequest { time: None, conditions: Vec::new(), ..request.sample.clone() };
-                join_patches(&own, patches.footprints(&query)?, &JoinRequest { sample, ..request })?
-            }
+            Err((patches, query)) => join_patches(&own, patches.footprints(&query)?, &at_centres())?,
         };
         let nothing =
             joined.parts.iter().filter(|p| !p.status.is_empty() && !p.status.contains(&Status::Valid));
@@ -77,6 +87,6 @@ pub(crate) fn join(
         let batch = table::joined(joined)?;
         let metadata = [(table::PROVENANCE_KEY.to_string(), json!(provenances).to_string())];
         let schema = Arc::new((*batch.schema()).clone().with_metadata(metadata.into()));
-        Ok(Table::new(batch.with_schema(schema)?, Vec::new(), notes))
+        Ok(Told::Done(Table::new(batch.with_schema(schema)?, Vec::new(), notes)))
     })
 }

@@ -29,7 +29,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::analysis::{
-        Basis, Clusters, change_dataset, cluster_dataset, pca_dataset, search_dataset, trajectories_of,
+        Basis, Clusters, change_dataset, cluster_dataset, estimate_part, estimate_regions, pca_dataset,
+        search_dataset, trajectories_of,
     };
     #[pymodule_export]
     use super::arrays::{fit_basis, fit_clusters, search_bits, search_codes, search_vectors};
@@ -45,8 +46,8 @@ mod _native {
     use super::model::{Model, learn_arrays, learn_table};
     #[pymodule_export]
     use super::places::{
-        Points, Regions, points_of_arrays, points_of_bytes, points_of_geojson, points_of_table, read_points,
-        read_regions, regions_of_geojson, regions_of_table, regions_of_wkb,
+        Points, Regions, country, points_of_arrays, points_of_bytes, points_of_geojson, points_of_table,
+        read_points, read_regions, regions_of_geojson, regions_of_table, regions_of_wkb,
     };
     #[pymodule_export]
     use super::plan::Plan;

@@ -168,6 +168,12 @@ pub(crate) fn read_regions(py: Python<'_>, path: PathBuf) -> PyResult<Regions> {
     reading(py, || vector::read_regions(&path)).map(Regions)
 }
 
+/// The borders of a country.
+#[pyfunction]
+pub(crate) fn country(py: Python<'_>, name: &str) -> PyResult<Regions> {
+    terravec::country(name).map(Regions).map_err(|e| errors::raise(py, &e))
+}
+
 /// Polygons of anything that gives an Arrow stream.
 #[pyfunction]
 pub(crate) fn regions_of_table(py: Python<'_>, input: AnyRecordBatch) -> PyResult<Regions> {

@@ -80,12 +80,8 @@ pub(crate) fn mirror(
     cache_for(py, cache_dir.as_ref())?;
     let mut options = OpenOptions::new(catalog(py, &paths)?);
     options.cache_dir = cache_dir;
-    let request = MirrorRequest {
-        area: area(py, bbox, regions, false, false)?,
-        years: years(py, year)?,
-        folder,
-        force,
-    };
+    let request =
+        MirrorRequest { area: area(py, bbox, regions, true, false)?, years: years(py, year)?, folder, force };
     work::run(py, progress.as_ref(), move |steps| {
         let plan = mirrors::plan(&terravec::Dataset::open(&spec, &options)?, &request)?;
         if dry_run {
@@ -108,6 +104,19 @@ pub(crate) fn mirror_verify(
     work::run(py, progress.as_ref(), move |steps| {
         Ok(json!(mirrors::verify(&folder, &|done, all| steps.bytes(done, all))?).to_string())
     })
+}
+
+/// What was done, or what it would cost, as JSON.
+#[derive(IntoPyObject)]
+pub(crate) enum Told<T> {
+    Done(T),
+    Estimate(String),
+}
+
+impl<T> Told<T> {
+    pub(crate) fn estimate(estimate: &Estimate) -> terravec::Result<Self> {
+        told(estimate, None).map(Self::Estimate)
+    }
 }
 
 /// An estimate, with time and money on the line that is given.

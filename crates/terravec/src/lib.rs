@@ -18,6 +18,7 @@
 pub mod cache;
 pub mod catalog;
 pub mod codec;
+mod country;
 pub mod coverage;
 pub mod dataset;
 mod error;
@@ -35,6 +36,7 @@ pub mod table;
 mod time;
 mod vectors;
 
+pub use country::country;
 pub use dataset::{Dataset, OpenOptions, RasterDataset, SampleRequest};
 pub use error::{Error, Result};
 pub use given::read_vectors;

@@ -7,6 +7,7 @@ use arrow::array::{Float64Array, RecordBatch};
 use arrow::datatypes::{Field, Schema};
 use rayon::prelude::*;
 use serde::Serialize;
+use terravec::estimate::{self, Estimate};
 use terravec::sink::Progress;
 use terravec::table::{self, PixelRows};
 use terravec::{
@@ -275,6 +276,22 @@ impl Change {
             changed_pixels: all.above(cut),
         };
         Ok((statistics, Most { hits: top.sorted(), ranks: stable.ranks() }))
+    }
+
+    /// What measuring costs, with what is known to be `stable`, and the map, for which both years are read a second time.
+    ///
+    /// # Errors
+    /// If a header can't be read.
+    pub fn estimate(&self, stable: Option<&Self>, map: bool) -> Result<Estimate> {
+        let sides = |change: &Self| -> Result<Estimate> {
+            let mut plans = vec![&change.before.plan];
+            if !Arc::ptr_eq(plans[0], &change.after.plan) {
+                plans.push(&change.after.plan);
+            }
+            plans.into_iter().map(|plan| estimate::extract(plan)).sum()
+        };
+        let own = sides(self)?.times(1 + u32::from(map));
+        Ok(std::iter::once(own).chain(stable.map(sides).transpose()?).sum())
     }
 
     fn counts(&self) -> Result<Counts> {

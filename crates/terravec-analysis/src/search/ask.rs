@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rayon::prelude::*;
+use terravec::estimate::{self, Estimate};
 use terravec::patch::PatchQuery;
 use terravec::sink::Progress;
 use terravec::{Dataset, Error, Extraction, Pixels, Request, Result, Status, Years};
@@ -118,21 +119,54 @@ impl Ask {
         Ok(answer)
     }
 
-    fn plan(&self, dataset: &Dataset) -> Result<Extraction> {
-        if self.rows.time.is_some() || !self.rows.conditions.is_empty() {
-            return Err(Error::query(
-                format!("times and conditions are for tables, and {} is none", dataset.product().id),
-                "leave them out",
-            ));
+    /// What looking the examples up costs.
+    ///
+    /// # Errors
+    /// If reading can't be planned, or a header or footer can't be read.
+    pub fn estimate_question(&self, dataset: &Dataset) -> Result<Estimate> {
+        let years = self.example_years.as_ref().unwrap_or(&self.rows.years);
+        self.positive.iter().chain(&self.negative).map(|like| like.estimate(dataset, years)).sum()
+    }
+
+    /// What the answer costs, and with it the map, for which everything is read a second time.
+    ///
+    /// # Errors
+    /// As [`Self::run`], but for what only vectors tell.
+    pub fn estimate(&self, dataset: &Dataset, map: bool) -> Result<Estimate> {
+        check_k(self.k)?;
+        let (passes, examples) = (1 + u32::from(map), self.estimate_question(dataset)?);
+        if !matches!(dataset, Dataset::Patch(_)) {
+            self.no_rows(dataset)?;
         }
-        let request = Request {
+        let looked = estimate::part(dataset, &self.rows, &self.request())?;
+        // A score, a place and what else the row says.
+        let answer = self.k as u64 * 64;
+        Ok([examples.times(passes).answering(0), looked.times(passes).answering(answer)].into_iter().sum())
+    }
+
+    fn no_rows(&self, dataset: &Dataset) -> Result<()> {
+        if self.rows.time.is_none() && self.rows.conditions.is_empty() {
+            return Ok(());
+        }
+        Err(Error::query(
+            format!("times and conditions are for tables, and {} is none", dataset.product().id),
+            "leave them out",
+        ))
+    }
+
+    fn request(&self) -> Request {
+        Request {
             area: self.rows.area.clone(),
             years: self.rows.years.clone(),
             crs: self.crs.clone(),
             resolution: self.resolution,
             ..Request::default()
-        };
-        Extraction::plan(dataset.gridded()?, &request)
+        }
+    }
+
+    fn plan(&self, dataset: &Dataset) -> Result<Extraction> {
+        self.no_rows(dataset)?;
+        Extraction::plan(dataset.gridded()?, &self.request())
     }
 
     /// The similarity of every pixel as a COG or a picture; how many pixels have one.

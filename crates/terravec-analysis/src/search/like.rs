@@ -1,8 +1,11 @@
 //! From what people point at (a place, an id, a box, examples) to vectors to look for.
 
+use terravec::estimate::{self, Estimate};
 use terravec::patch::{Condition, Near, PatchQuery};
 use terravec::query::sample::{Sampled, Values};
-use terravec::{Area, Dataset, Error, Extraction, Request, Result, SampleRequest, Status, Years};
+use terravec::{
+    Area, Dataset, Error, Extraction, PatchDataset, Request, Result, SampleRequest, Status, Years,
+};
 use terravec_geo::LonLatBox;
 use terravec_io::vector::Points;
 
@@ -70,6 +73,33 @@ impl Like {
             Self::Places(points) => at_places(dataset, points, years),
             Self::Id(id) => with_id(dataset, id, years),
             Self::Mean(bbox) => mean_of(dataset, *bbox, years),
+        }
+    }
+}
+
+impl Like {
+    /// What looking the vectors up costs.
+    ///
+    /// # Errors
+    /// If reading can't be planned, or a header or footer can't be read.
+    pub fn estimate(&self, dataset: &Dataset, years: &Years) -> Result<Estimate> {
+        match (self, dataset) {
+            (Self::Vectors(_), _) => Ok([].into_iter().sum()),
+            (Self::Places(points), _) => {
+                // As in `at_places`, where the nearest row answers if none contains the place.
+                let near = match dataset {
+                    Dataset::Patch(_) => Near::Nearest { count: 1, within: None },
+                    _ => Near::Containing,
+                };
+                let request = SampleRequest { years: years.clone(), near, ..SampleRequest::default() };
+                estimate::sample(dataset, points, &request)
+            }
+            (Self::Id(id), Dataset::Patch(patches)) => estimate::rows(patches, &of_id(patches, id, years)?),
+            (Self::Id(_), other) => Err(no_ids(other)),
+            (Self::Mean(bbox), _) => {
+                let (query, request) = in_box(*bbox, years);
+                estimate::part(dataset, &query, &request)
+            }
         }
     }
 }
@@ -143,21 +173,9 @@ fn column(sampled: &Sampled, name: &str) -> Option<Vec<f64>> {
 }
 
 fn with_id(dataset: &Dataset, id: &str, years: &Years) -> Result<Examples> {
-    let Dataset::Patch(patches) = dataset else {
-        return Err(Error::query(
-            format!("{} is no table, and its pixels have no ids", dataset.product().id),
-            "name a place",
-        ));
-    };
-    let name = patches.id_column()?.ok_or_else(|| {
-        Error::query(
-            format!("no column of {} is known to hold ids", patches.root()),
-            "name a place, or rename a column `id`",
-        )
-    })?;
-    let condition = Condition::parse(&format!("{name}={id}"))
-        .map_err(|e| Error::query(format!("the id {id}: {e}"), "give it as it stands in the table"))?;
-    let query = PatchQuery { years: years.clone(), conditions: vec![condition], ..PatchQuery::default() };
+    let Dataset::Patch(patches) = dataset else { return Err(no_ids(dataset)) };
+    let query = of_id(patches, id, years)?;
+    let name = query.conditions[0].column.clone();
     let mut stream = Stream::of_rows(patches.scan(&query)?, &|_, _| ());
     let mut out = Examples::default();
     while let Some(block) = stream.step()? {
@@ -179,8 +197,34 @@ fn with_id(dataset: &Dataset, id: &str, years: &Years) -> Result<Examples> {
     }
 }
 
-fn mean_of(dataset: &Dataset, bbox: LonLatBox, years: &Years) -> Result<Examples> {
+fn no_ids(dataset: &Dataset) -> Error {
+    Error::query(format!("{} is no table, and its pixels have no ids", dataset.product().id), "name a place")
+}
+
+/// The question for the rows with an id.
+fn of_id(patches: &PatchDataset, id: &str, years: &Years) -> Result<PatchQuery> {
+    let name = patches.id_column()?.ok_or_else(|| {
+        Error::query(
+            format!("no column of {} is known to hold ids", patches.root()),
+            "name a place, or rename a column `id`",
+        )
+    })?;
+    let condition = Condition::parse(&format!("{name}={id}"))
+        .map_err(|e| Error::query(format!("the id {id}: {e}"), "give it as it stands in the table"))?;
+    Ok(PatchQuery { years: years.clone(), conditions: vec![condition], ..PatchQuery::default() })
+}
+
+/// The question for all that lies in a box, of tables and of rasters.
+fn in_box(bbox: LonLatBox, years: &Years) -> (PatchQuery, Request) {
     let area = Area::Box(bbox);
+    (
+        PatchQuery { area: area.clone(), years: years.clone(), ..PatchQuery::default() },
+        Request { area, years: years.clone(), ..Request::default() },
+    )
+}
+
+fn mean_of(dataset: &Dataset, bbox: LonLatBox, years: &Years) -> Result<Examples> {
+    let (query, request) = in_box(bbox, years);
     let mut sum: Vec<f64> = Vec::new();
     let mut count = 0u64;
     let mut add = |stream: &mut Stream<'_>| -> Result<()> {
@@ -195,11 +239,9 @@ fn mean_of(dataset: &Dataset, bbox: LonLatBox, years: &Years) -> Result<Examples
     };
     match dataset {
         Dataset::Patch(patches) => {
-            let query = PatchQuery { area, years: years.clone(), ..PatchQuery::default() };
             add(&mut Stream::of_rows(patches.scan(&query)?, &|_, _| ()))?;
         }
         raster => {
-            let request = Request { area, years: years.clone(), ..Request::default() };
             let plan = Extraction::plan(raster.gridded()?, &request)?;
             if plan.periods.len() > 1 {
                 return Err(Error::query(

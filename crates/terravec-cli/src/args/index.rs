@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Dataset, Metric, Part, Rows};
+use super::{Bound, Dataset, Metric, Part, Rows};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  \
@@ -32,6 +32,8 @@ pub(crate) struct Indexed {
     pub(crate) part: Part,
     #[command(flatten)]
     pub(crate) rows: Rows,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// Megabytes of rows in memory, about.
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) memory: u32,
@@ -54,8 +56,8 @@ pub(crate) struct IndexBuild {
     #[arg(long, alias = "overwrite")]
     pub(crate) force: bool,
     /// The folder of the index.
-    #[arg(short, long, value_name = "DIR")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "DIR", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Dataset, Target};
+use super::{Bound, Dataset, Place, Target};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Classify {
@@ -54,6 +54,8 @@ pub(crate) struct Labels {
     /// Labelled points or polygons: a GeoParquet, GeoJSON or CSV file.
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: PathBuf,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// The column of labels.
     #[arg(long, value_name = "NAME")]
     pub(crate) column: String,
@@ -140,8 +142,8 @@ pub(crate) struct Fit {
     #[arg(long, value_name = "FILE")]
     pub(crate) colours: Option<PathBuf>,
     /// The model, one JSON file.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
     /// Replace a model that exists.
     #[arg(long, alias = "overwrite")]
     pub(crate) force: bool,
@@ -174,17 +176,15 @@ pub(crate) struct Predict {
     /// The model.
     #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
-    /// A box: west,south,east,north in degrees, as one text or four numbers [default: all].
-    #[arg(long, value_name = "W,S,E,N", allow_hyphen_values = true)]
-    pub(crate) bbox: Option<String>,
-    /// Polygons: a GeoJSON, GeoParquet or CSV (WKT) file.
-    #[arg(long, value_name = "FILE", visible_alias = "aoi", conflicts_with = "bbox")]
-    pub(crate) region: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// Points instead of a region: a file, or LON,LAT.
-    #[arg(long, value_name = "FILE|LON,LAT", allow_hyphen_values = true, conflicts_with_all = ["bbox", "region", "quality", "picture", "polygons", "inside_only"])]
+    #[arg(long, value_name = "FILE|LON,LAT", allow_hyphen_values = true, conflicts_with_all = ["bbox", "region", "country", "quality", "picture", "polygons", "inside_only"])]
     pub(crate) points: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// Also write how sure the map is: a COG of the winning class's share, the entropy, and how unlike the labels a pixel is.
     #[arg(long, value_name = "FILE.tif")]
     pub(crate) quality: Option<PathBuf>,
@@ -201,8 +201,8 @@ pub(crate) struct Predict {
     #[arg(long)]
     pub(crate) allow_mix: bool,
     /// Output: .tif (COG); with --points a table (.parquet, .arrow, .csv, .geojson).
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

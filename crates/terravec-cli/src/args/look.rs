@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Dataset, Part, Rows};
+use super::{Bound, Dataset, Part, Rows};
 
 /// Where, when and on which grid.
 #[derive(Debug, Args)]
@@ -55,6 +55,8 @@ pub(crate) struct Change {
     /// Polygons where nothing changed, which tell what chance looks like [default: all pixels].
     #[arg(long, value_name = "FILE")]
     pub(crate) stable: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// The map, .tif (COG) or .png: angle or distance, p-value, and 1 where changed.
     #[arg(long, value_name = "FILE")]
     pub(crate) map: Option<PathBuf>,
@@ -62,7 +64,7 @@ pub(crate) struct Change {
     #[arg(short, value_name = "K", default_value_t = 10)]
     pub(crate) k: usize,
     /// The mean vector of each of these polygons from year to year, instead of pixels.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "stable", "with", "region", "bbox"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "stable", "with", "region", "bbox", "country"])]
     pub(crate) trajectories: Option<PathBuf>,
     /// Output of the most changed pixels, or of the trajectories: .parquet, .arrow, .csv or .geojson [default: print].
     #[arg(short, long, value_name = "FILE")]
@@ -79,6 +81,8 @@ pub(crate) struct Cluster {
     pub(crate) place: Where,
     #[command(flatten)]
     pub(crate) rows: Rows,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// How many clusters.
     #[arg(short, value_name = "K", required_unless_present = "clusters")]
     pub(crate) k: Option<usize>,
@@ -119,6 +123,8 @@ pub(crate) struct Pca {
     pub(crate) place: Where,
     #[command(flatten)]
     pub(crate) rows: Rows,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// Components.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 3)]
     pub(crate) components: usize,

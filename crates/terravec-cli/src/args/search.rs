@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Dataset, Part, Rows};
+use super::{Bound, Dataset, Part, Rows};
 
 /// What "similar" means.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -92,6 +92,8 @@ pub(crate) struct Search {
     /// Keep the vectors in the results.
     #[arg(long)]
     pub(crate) vectors: bool,
+    #[command(flatten)]
+    pub(crate) bound: Bound,
     /// Write the similarity of every pixel, too: .tif (COG) or .png.
     #[arg(long, value_name = "FILE")]
     pub(crate) map: Option<PathBuf>,

@@ -6,19 +6,22 @@ use terravec::{Area, Dataset, Error, Request};
 use terravec_analysis::change::{Change, Measure, Rule, trajectories};
 use terravec_analysis::raster;
 
+use super::estimate::settled;
 use super::look_at::extent;
-use super::search::{area, put};
-use super::{Outcome, dataset, writable};
+use super::search::put;
+use super::{Outcome, dataset, regions, writable};
 use crate::args::{self, Cli};
 use crate::report::{Bar, Failure};
 
 pub(crate) fn run(cli: &Cli, args: &args::Change) -> Outcome {
-    for out in args.output.iter().chain(&args.map) {
-        check_absent(out, args.place.force)?;
-        writable(out)?;
-    }
-    if let Some(map) = &args.map {
-        raster::check(map, args.place.force)?;
+    if !args.bound.dry_run {
+        for out in args.output.iter().chain(&args.map) {
+            check_absent(out, args.place.force)?;
+            writable(out)?;
+        }
+        if let Some(map) = &args.map {
+            raster::check(map, args.place.force)?;
+        }
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let measure = match args.measure {
@@ -27,9 +30,11 @@ pub(crate) fn run(cli: &Cli, args: &args::Change) -> Outcome {
     };
     let (_, request) = extent(&args.place)?;
     if let Some(file) = &args.trajectories {
-        let Area::Regions { regions, .. } = area(None, Some(file))? else {
-            unreachable!("a file of regions")
-        };
+        let regions = regions(file)?;
+        let cost = || terravec::estimate::regions(&dataset.gridded()?, &regions, false, &request);
+        if settled(cli, &args.bound, cost)? {
+            return Ok(());
+        }
         let (batch, provenance) = trajectories(dataset.gridded()?, &regions, &request, measure)?;
         let summary = format!("{} rows of {} polygons", batch.num_rows(), regions.polygons.len());
         let counts = json!({ "polygons": regions.polygons.len(), "provenance": provenance });
@@ -56,8 +61,16 @@ fn compare(
     let stable = args
         .stable
         .as_deref()
-        .map(|file| plan(&Request { area: area(None, Some(file))?, ..request.clone() }))
+        .map(|file| {
+            let area = Area::Regions { regions: regions(file)?, mask: true, all_touched: false };
+            plan(&Request { area, ..request.clone() })
+        })
         .transpose()?;
+    let answer = args.k as u64 * 64;
+    let cost = || Ok(change.estimate(stable.as_ref(), args.map.is_some())?.answering(answer));
+    if settled(cli, &args.bound, cost)? {
+        return Ok(());
+    }
     let rule = args.percentile.map_or(Rule::Deviations(args.deviations), Rule::Percentile);
     let bar = Bar::new("comparing", cli.quiet);
     let progress = |done, all| bar.set(done, all);

@@ -2,24 +2,32 @@
 
 use serde_json::json;
 use terravec::sink::check_absent;
-use terravec::{Dataset, Extraction};
+use terravec::{Dataset, Extraction, estimate};
 use terravec_analysis::cluster::{Clusters, Labelled, Sample, Settings};
 use terravec_analysis::rows::Stream;
 
+use super::estimate::settled;
 use super::look_at::{extent, read_text, save_text};
 use super::{Outcome, dataset, row_query, writable};
 use crate::args::{Cli, Cluster};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Cluster) -> Outcome {
-    for out in args.output.iter().chain(&args.save) {
-        check_absent(out, args.place.force)?;
-        writable(out)?;
+    if !args.bound.dry_run {
+        for out in args.output.iter().chain(&args.save) {
+            check_absent(out, args.place.force)?;
+            writable(out)?;
+        }
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
+    let source = Source::open(args, &dataset)?;
+    // A sample is drawn from all that is there, and then all of it labelled.
+    let passes = u32::from(args.clusters.is_none()) + u32::from(args.output.is_some());
+    if settled(cli, &args.bound, || Ok(source.estimate()?.times(passes)))? {
+        return Ok(());
+    }
     let bar = Bar::new("clustering", cli.quiet);
     let progress = |done, all| if all == 0 { bar.count(done as u64) } else { bar.set(done, all) };
-    let source = Source::open(args, &dataset)?;
     let clusters = if let Some(file) = &args.clusters {
         Clusters::from_json(&read_text(file)?)?
     } else {
@@ -66,6 +74,13 @@ impl<'a> Source<'a> {
         }
         super::extract::table_only(&args.rows)?;
         Ok(Self::Pixels(Box::new(Extraction::plan(dataset.gridded()?, &request)?)))
+    }
+
+    fn estimate(&self) -> terravec::Result<estimate::Estimate> {
+        match self {
+            Self::Rows(patches, query) => estimate::rows(patches, query),
+            Self::Pixels(plan) => estimate::extract(plan),
+        }
     }
 
     fn stream<'s>(&'s self, progress: terravec::sink::Progress<'s>) -> Result<Stream<'s>, Failure> {

@@ -2,13 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use terravec::Area;
 use terravec::cache::show_size;
 use terravec::location::download::{self, Wanted};
 use terravec::mirror::{self, MirrorPlan, MirrorRequest};
-use terravec_io::vector;
 
-use super::{Outcome, bbox, dataset, options, years};
+use super::{Outcome, area, dataset, options, years};
 use crate::args::{Cli, Download};
 use crate::report::{Bar, Failure, print_json};
 
@@ -47,15 +45,8 @@ fn verify(cli: &Cli, folder: &Path) -> Outcome {
 }
 
 fn mirror(cli: &Cli, args: &Download, folder: &Path) -> Outcome {
-    let area = match (bbox(args.bbox.as_deref())?, &args.region) {
-        (Some(area), _) => Area::Box(area),
-        (None, Some(file)) => {
-            Area::Regions { regions: vector::read_regions(file)?, mask: false, all_touched: false }
-        }
-        (None, None) => Area::All,
-    };
     let request = MirrorRequest {
-        area,
+        area: area(&args.place)?,
         years: years(args.year.as_deref())?,
         folder: folder.to_owned(),
         force: args.force,
@@ -102,7 +93,7 @@ fn tell_plan(plan: &MirrorPlan, missing: usize) {
 
 fn weights(cli: &Cli, args: &Download) -> Outcome {
     let (spec, options) = (args.dataset.as_str(), options(cli)?);
-    if spec.contains(['=', '/']) {
+    if spec.contains(['=', '/']) || args.place.is_said() {
         return Err(Failure::usage(
             "where to put the files is not said",
             "name a folder with -o; weights of a location encoder go into the cache: `terravec download ID`",

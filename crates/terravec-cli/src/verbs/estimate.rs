@@ -18,13 +18,53 @@ pub(crate) fn settled(
     }
     let estimate = estimate()?;
     if bound.dry_run {
-        tell(cli, bound, &estimate)?;
+        tell(cli, bound, &estimate, None)?;
     }
     allow(estimate.bytes, bound.max_bytes.as_deref())?;
     Ok(bound.dry_run)
 }
 
-fn tell(cli: &Cli, bound: &Bound, estimate: &Estimate) -> Result<(), Failure> {
+/// The same of several datasets, each told apart.
+pub(crate) fn settled_each(
+    cli: &Cli,
+    bound: &Bound,
+    names: &[String],
+    estimates: impl FnOnce() -> Result<Vec<Estimate>>,
+) -> Result<bool, Failure> {
+    if !bound.dry_run && bound.max_bytes.is_none() {
+        return Ok(false);
+    }
+    let each = estimates()?;
+    let all = each.iter().cloned().sum();
+    if bound.dry_run {
+        let told = names.iter().zip(&each);
+        if cli.json() {
+            let datasets: Vec<_> =
+                told.map(|(name, e)| serde_json::json!({ "dataset": name, "estimate": e })).collect();
+            tell(cli, bound, &all, Some(datasets))?;
+        } else {
+            for (name, e) in told {
+                println!(
+                    "{name}: {} files, {} requests, {} ({})",
+                    e.files,
+                    e.requests,
+                    show_size(e.bytes),
+                    e.basis
+                );
+            }
+            tell(cli, bound, &all, None)?;
+        }
+    }
+    allow(all.bytes, bound.max_bytes.as_deref())?;
+    Ok(bound.dry_run)
+}
+
+fn tell(
+    cli: &Cli,
+    bound: &Bound,
+    estimate: &Estimate,
+    datasets: Option<Vec<serde_json::Value>>,
+) -> Result<(), Failure> {
     let default = Line::default();
     let bandwidth = bound.bandwidth.as_deref().map(Line::parse_bandwidth).transpose()?;
     let line = Line {
@@ -33,9 +73,12 @@ fn tell(cli: &Cli, bound: &Bound, estimate: &Estimate) -> Result<(), Failure> {
     };
     let (seconds, usd) = (line.seconds(estimate), line.usd(estimate.bytes));
     if cli.json() {
-        print_json(
-            &serde_json::json!({ "estimate": estimate, "line": line, "seconds": seconds, "usd": usd }),
-        );
+        let mut told =
+            serde_json::json!({ "estimate": estimate, "line": line, "seconds": seconds, "usd": usd });
+        if let Some(datasets) = datasets {
+            told["datasets"] = datasets.into();
+        }
+        print_json(&told);
         return Ok(());
     }
     println!("files    {} ({} opened for this)", estimate.files, estimate.files_opened);

@@ -7,10 +7,10 @@ use terravec::sink::{self, Written, check_absent};
 use terravec::patch::PatchQuery;
 use terravec::{Area, Dataset, Extraction, Gridded, PatchDataset, Request, estimate, table};
 use terravec_geo::Crs;
-use terravec_io::vector::{self, write_table};
+use terravec_io::vector::write_table;
 
 use super::estimate::settled;
-use super::{Outcome, bbox, dataset, row_query, writable, years};
+use super::{Outcome, area, dataset, row_query, writable, years};
 use crate::args::{Bound, Cli, Convert, Extract, Resampling, Rows, Target};
 use crate::report::{Bar, Failure, print_json};
 
@@ -20,26 +20,16 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
     if !args.bound.dry_run {
         writable(output)?;
     }
-    let bbox = bbox(args.bbox.as_deref())?;
-    let area = match (&args.region, bbox) {
-        (Some(_), Some(_)) => {
-            return Err(Failure::usage("--bbox and --region exclude each other", "give one of them"));
-        }
-        (None, None) => {
-            return Err(Failure::usage(
-                "where to extract is not said",
-                "give --bbox W,S,E,N or --region FILE (`terravec convert` takes all)",
-            ));
-        }
-        (None, Some(b)) => Area::Box(b),
-        (Some(file), None) => {
-            let regions = vector::read_regions(file)?;
-            for warning in &regions.warnings {
-                eprintln!("warning: {warning}");
-            }
-            Area::Regions { regions, mask: !args.no_mask, all_touched: args.all_touched }
-        }
-    };
+    if !args.place.is_said() {
+        return Err(Failure::usage(
+            "where to extract is not said",
+            "give --bbox W,S,E,N, --region FILE or --country NAME (`terravec convert` takes all)",
+        ));
+    }
+    let mut area = area(&args.place)?;
+    if let Area::Regions { mask, all_touched, .. } = &mut area {
+        (*mask, *all_touched) = (!args.no_mask, args.all_touched);
+    }
     let dataset = dataset(cli, &args.dataset.dataset, args.month)?;
     if let Dataset::Patch(patches) = &dataset {
         if args.no_mask || args.all_touched {
@@ -57,10 +47,11 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
     }
     table_only(&args.rows)?;
     let request = request(&args.target, area, args.codes)?;
-    if of_grid(cli, &args.bound, &dataset, &request)? {
-        return Ok(());
-    }
     if let (Some(how), Area::Regions { regions, .. }) = (args.reduce, &request.area) {
+        let cost = || estimate::regions(&dataset.gridded()?, regions, args.all_touched, &request);
+        if settled(cli, &args.bound, cost)? {
+            return Ok(());
+        }
         check_absent(output, args.target.force)?;
         let reduced = reduce(dataset.gridded()?, regions, args.all_touched, &request, how.into())?;
         let provenance = reduced.provenance.clone();
@@ -74,6 +65,9 @@ pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
             println!("{}: {rows} rows", output.display());
             print_attribution(&provenance);
         }
+        return Ok(());
+    }
+    if of_grid(cli, &args.bound, &dataset, &request)? {
         return Ok(());
     }
     write(cli, dataset.gridded()?, &request, output, args.target.force)

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use serde_json::json;
 use terravec::sink::check_absent;
-use terravec::{Dataset, Extraction, Request};
+use terravec::{Dataset, Extraction, Request, estimate};
 use terravec_analysis::index::{Build, Index, Source};
 use terravec_analysis::rows::Stream;
 
-use super::search::{area, metric};
-use super::{Outcome, dataset, row_query, writable, years};
+use super::estimate::settled;
+use super::search::metric;
+use super::{Outcome, area, dataset, row_query, writable, years};
 use crate::args::{self, Cli, IndexBuild, Indexed};
 use crate::report::{Bar, Failure, print_json};
 
@@ -18,10 +19,10 @@ pub(crate) fn run(cli: &Cli, verb: &args::Index) -> Outcome {
     match verb {
         args::Index::Build(args) => build(cli, args),
         args::Index::Add(args) => {
-            let added = with_source(cli, &args.what, |source| {
+            let added = with_source(cli, &args.what, 1, |source| {
                 Index::add(&args.index, source, megabytes(&args.what))
             })?;
-            say(cli, &args.index, "added", Some(added))
+            added.map_or(Ok(()), |added| say(cli, &args.index, "added", Some(added)))
         }
         args::Index::Delete(args) => {
             let ids: HashSet<String> = args.id.iter().cloned().collect();
@@ -41,9 +42,13 @@ fn megabytes(what: &Indexed) -> usize {
 }
 
 fn build(cli: &Cli, args: &IndexBuild) -> Outcome {
-    writable(&args.output)?;
-    if !args.force {
-        check_absent(&args.output, false)?;
+    // Absent only in a dry run, which writes nothing.
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
+    if !args.what.bound.dry_run {
+        writable(output)?;
+        if !args.force {
+            check_absent(output, false)?;
+        }
     }
     let how = Build {
         metric: metric(args.metric),
@@ -51,30 +56,38 @@ fn build(cli: &Cli, args: &IndexBuild) -> Outcome {
         memory: megabytes(&args.what),
         seed: args.seed,
     };
-    with_source(cli, &args.what, |source| Index::build(source, &args.output, args.force, &how))?;
-    say(cli, &args.output, "", None)
+    // A sample is drawn first, then rows are put into lists.
+    let built = with_source(cli, &args.what, 2, |source| Index::build(source, output, args.force, &how))?;
+    built.map_or(Ok(()), |_| say(cli, output, "", None))
 }
 
-/// Runs `work` on the rows that are to be indexed.
+/// Runs `work`, which reads them so many times, on the rows that are to be indexed; not in a dry run.
 fn with_source<T>(
     cli: &Cli,
     what: &Indexed,
+    passes: u32,
     work: impl FnOnce(&Source<'_>) -> terravec::Result<T>,
-) -> Result<T, Failure> {
+) -> Result<Option<T>, Failure> {
     let dataset = dataset(cli, &what.dataset.dataset, None)?;
-    let area = area(what.part.bbox.as_deref(), what.part.region.as_deref())?;
+    let area = area(&what.part.place)?;
+    let request =
+        Request { area: area.clone(), years: years(what.part.year.as_deref())?, ..Request::default() };
+    let query = row_query(&what.rows, area, what.part.year.as_deref(), false)?;
+    if !matches!(dataset, Dataset::Patch(_)) {
+        super::extract::table_only(&what.rows)?;
+    }
+    if settled(cli, &what.bound, || Ok(estimate::part(&dataset, &query, &request)?.times(passes)))? {
+        return Ok(None);
+    }
     let bar = Bar::new("indexing", cli.quiet);
     let progress = |done, all| if all == 0 { bar.count(done as u64) } else { bar.set(done, all) };
     if let Dataset::Patch(patches) = &dataset {
-        let query = row_query(&what.rows, area, what.part.year.as_deref(), false)?;
         let stream = || Ok(Stream::of_rows(patches.scan(&query)?, &progress));
-        return Ok(work(&Source { stream: &stream, id: patches.id_column()? })?);
+        return Ok(Some(work(&Source { stream: &stream, id: patches.id_column()? })?));
     }
-    super::extract::table_only(&what.rows)?;
-    let request = Request { area, years: years(what.part.year.as_deref())?, ..Request::default() };
     let plan = Extraction::plan(dataset.gridded()?, &request)?;
     let stream = || Stream::of_pixels(&plan, &progress);
-    Ok(work(&Source { stream: &stream, id: None })?)
+    Ok(Some(work(&Source { stream: &stream, id: None })?))
 }
 
 fn say(cli: &Cli, dir: &Path, what: &str, count: Option<u64>) -> Outcome {

@@ -5,9 +5,12 @@ use std::path::Path;
 
 use terravec::location::TimeNeed;
 use terravec::query::join::Part;
-use terravec::{Area, Dataset, JoinRequest, Joined, SampleRequest, Status, join_patches, join_points, table};
+use terravec::{
+    Area, Dataset, JoinRequest, Joined, SampleRequest, Status, estimate, join_patches, join_points, table,
+};
 use terravec_io::vector::{self, write_table};
 
+use super::estimate::settled_each;
 use super::sample::{PRINTED, read_points, request};
 use super::{Outcome, bbox, dataset, row_query};
 use crate::args::{Cli, Sample};
@@ -22,8 +25,18 @@ pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
         all_touched: false,
     };
     let joined = match (&args.points, &args.patches) {
-        (Some(points), _) => join_points(&datasets, read_points(points)?, &asked)?,
-        (None, Some(spec)) => at_patches(cli, args, spec, &datasets, &asked)?,
+        (Some(points), _) => {
+            let points = read_points(points)?;
+            let each = || estimate::at_points(&datasets, &points, &asked);
+            if settled_each(cli, &args.bound, &args.datasets, each)? {
+                return Ok(());
+            }
+            join_points(&datasets, points, &asked)?
+        }
+        (None, Some(spec)) => match at_patches(cli, args, spec, &datasets, &asked)? {
+            Some(joined) => joined,
+            None => return Ok(()),
+        },
         (None, None) => unreachable!("clap asks for one of them"),
     };
     if let Some(warning) = joined.tally.warning() {
@@ -49,7 +62,7 @@ fn at_patches(
     spec: &str,
     datasets: &[Dataset],
     asked: &JoinRequest,
-) -> Result<Joined, Failure> {
+) -> Result<Option<Joined>, Failure> {
     let Dataset::Patch(patches) = dataset(cli, spec, None)? else {
         return Err(Failure::usage(
             format!("--patches {spec}: it is no table of patches"),
@@ -70,7 +83,12 @@ fn at_patches(
         ..SampleRequest::default()
     };
     let asked = JoinRequest { sample: others, ..asked.clone() };
-    Ok(join_patches(datasets, patches.footprints(&query)?, &asked)?)
+    let names: Vec<String> = std::iter::once(spec.to_owned()).chain(args.datasets.iter().cloned()).collect();
+    let each = || estimate::at_patches(datasets, &patches, &query, &asked);
+    if settled_each(cli, &args.bound, &names, each)? {
+        return Ok(None);
+    }
+    Ok(Some(join_patches(datasets, patches.footprints(&query)?, &asked)?))
 }
 
 fn counts(part: &Part) -> BTreeMap<&'static str, usize> {

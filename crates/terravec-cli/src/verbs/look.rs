@@ -7,10 +7,9 @@ use terravec::catalog::{Filter, WeightsRole, render};
 use terravec::dataset::Summary;
 use terravec::patch::PatchSummary;
 use terravec::sink::check_absent;
-use terravec::{Dataset, LocationDataset, PatchDataset};
-use terravec_geo::LonLatBox;
+use terravec::{Area, Dataset, LocationDataset, PatchDataset, Years};
 
-use super::{Outcome, bbox, catalog, dataset, years};
+use super::{Outcome, area, catalog, dataset, years};
 use crate::args::{self, Cli, Coverage, Products};
 use crate::report::{Failure, print_json};
 
@@ -206,41 +205,18 @@ fn coverage_location(cli: &Cli, encoder: &LocationDataset) -> Outcome {
 
 pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
-    let mut area = bbox(args.bbox.as_deref())?;
-    if let Some(file) = &args.region {
-        area = terravec::query::bounds(&terravec_io::vector::read_regions(file)?)?;
-    }
+    let (area, years) = (area(&args.part.place)?, years(args.part.year.as_deref())?);
     if let Some(out) = &args.output {
-        return coverage_file(cli, &dataset, area.as_ref(), args, out);
+        let covered = || Ok(terravec::coverage::coverage(&dataset, &area, &years)?);
+        return coverage_file(cli, covered, args.force, out);
     }
     let dataset = match &dataset {
         Dataset::Raster(d) => d,
         Dataset::Location(d) => return coverage_location(cli, d),
-        Dataset::Patch(d) => return coverage_table(cli, d, area.as_ref(), args.year.as_deref()),
+        Dataset::Patch(d) => return coverage_table(cli, d, &area, &years),
     };
-    let years = years(args.year.as_deref())?;
-    let periods = dataset.periods(&years)?;
-    let mut rows = Vec::new();
-    for period in periods {
-        for id in dataset.select(period, area.as_ref()) {
-            let tile = &dataset.tiles()[id];
-            let b = &tile.lonlat;
-            rows.push(json!({
-                "path": tile.path,
-                "year": period,
-                "crs": tile.grid.crs.to_string(),
-                "width": tile.grid.width,
-                "height": tile.grid.height,
-                "bbox": [b.west, b.south, b.east, b.north],
-            }));
-        }
-    }
-    let reasons = match rows.is_empty() {
-        true => {
-            terravec::coverage::coverage(&Dataset::Raster(dataset.clone()), area.as_ref(), &years)?.reasons
-        }
-        false => Vec::new(),
-    };
+    let found = terravec::coverage::coverage(&Dataset::Raster(dataset.clone()), &area, &years)?;
+    let (rows, reasons) = (&found.files, &found.reasons);
     if cli.json() {
         let root = dataset.root().to_string();
         print_json(
@@ -252,14 +228,9 @@ pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
         println!("no tile there");
         reasons.iter().for_each(|r| println!("  {r}"));
     }
-    for row in &rows {
-        let year = row["year"].as_i64().map_or("-".to_string(), |y| y.to_string());
-        println!(
-            "{year}  {}  {}  {}",
-            row["crs"].as_str().unwrap_or(""),
-            row["bbox"],
-            row["path"].as_str().unwrap_or("")
-        );
+    for row in rows {
+        let year = row.year.map_or("-".to_string(), |y| y.to_string());
+        println!("{year}  {}  {}  {}", row.crs.as_deref().unwrap_or("-"), json!(row.bbox), row.path);
     }
     Ok(())
 }
@@ -267,14 +238,13 @@ pub(crate) fn coverage(cli: &Cli, args: &Coverage) -> Outcome {
 /// Footprints or a map, as a file.
 fn coverage_file(
     cli: &Cli,
-    dataset: &Dataset,
-    area: Option<&LonLatBox>,
-    args: &Coverage,
+    covered: impl FnOnce() -> Result<terravec::coverage::Coverage, Failure>,
+    force: bool,
     out: &std::path::Path,
 ) -> Outcome {
-    check_absent(out, args.force)?;
+    check_absent(out, force)?;
     super::writable(out)?;
-    let covered = terravec::coverage::coverage(dataset, area, &years(args.year.as_deref())?)?;
+    let covered = covered()?;
     let bytes = match out.extension().and_then(|e| e.to_str()) {
         Some("geojson" | "json") => covered.geojson().to_string().into_bytes(),
         Some("png") => covered.png()?,
@@ -295,8 +265,8 @@ fn coverage_file(
     Ok(())
 }
 
-fn coverage_table(cli: &Cli, d: &PatchDataset, area: Option<&LonLatBox>, year: Option<&str>) -> Outcome {
-    let files = d.coverage(area, &years(year)?)?;
+fn coverage_table(cli: &Cli, d: &PatchDataset, area: &Area, years: &Years) -> Outcome {
+    let files = d.coverage(area, years)?;
     if cli.json() {
         print_json(&json!({ "product": d.product().id, "root": d.root().to_string(), "files": files }));
         return Ok(());

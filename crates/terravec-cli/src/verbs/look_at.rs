@@ -7,8 +7,8 @@ use std::path::Path;
 use terravec::{Area, Error, Request};
 use terravec_io::atomic::PendingFile;
 
-use super::search::{area, crs};
-use super::years;
+use super::search::crs;
+use super::{area, years};
 use crate::args::Where;
 use crate::report::Failure;
 
@@ -17,7 +17,7 @@ const MOST: u64 = 1 << 30;
 
 /// The area, and the request to read it with.
 pub(super) fn extent(place: &Where) -> Result<(Area, Request), Failure> {
-    let area = area(place.part.bbox.as_deref(), place.part.region.as_deref())?;
+    let area = area(&place.part.place)?;
     let request = Request {
         area: area.clone(),
         years: years(place.part.year.as_deref())?,

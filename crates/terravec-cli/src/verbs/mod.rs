@@ -21,8 +21,9 @@ use terravec::catalog::Catalog;
 use terravec::patch::{Condition, OnBad, PatchQuery};
 use terravec::{Area, Dataset, Interval, OpenOptions, Years};
 use terravec_geo::LonLatBox;
+use terravec_io::vector::{self, Regions};
 
-use crate::args::{Cli, Rows, Verb};
+use crate::args::{Cli, Place, Rows, Verb};
 use crate::report::Failure;
 
 type Outcome = Result<(), Failure>;
@@ -47,7 +48,7 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         Verb::Cache(args) => cache::run(cli, args),
         Verb::Estimate(args) => Err(Failure::usage(
             format!("there is no estimate of `{}`", args.rest.first().map_or("", |v| v)),
-            "write: terravec estimate sample|extract|convert|download DATASET …",
+            format!("write: terravec estimate {} …", crate::args::ESTIMATED.join("|")),
         )),
     }
 }
@@ -117,6 +118,25 @@ fn bbox(text: Option<&str>) -> Result<Option<LonLatBox>, Failure> {
             .map_err(|e| Failure::usage(format!("--bbox: {e}"), "write west,south,east,north in degrees"))
     })
     .transpose()
+}
+
+/// Polygons of a file; what was noticed is said.
+fn regions(file: &Path) -> Result<Regions, Failure> {
+    let regions = vector::read_regions(file)?;
+    for warning in &regions.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(regions)
+}
+
+/// Where: a box, polygons, a country, or everywhere.
+fn area(place: &Place) -> Result<Area, Failure> {
+    let regions = match (&place.region, &place.country) {
+        (Some(file), _) => regions(file)?,
+        (None, Some(name)) => terravec::country(name)?,
+        (None, None) => return Ok(bbox(place.bbox.as_deref())?.map_or(Area::All, Area::Box)),
+    };
+    Ok(Area::Regions { regions, mask: true, all_touched: false })
 }
 
 /// A path on a folder that exists, so that a long run does not fail at its end.

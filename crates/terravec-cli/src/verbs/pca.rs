@@ -8,21 +8,34 @@ use terravec_analysis::pca::Projection;
 use terravec_analysis::raster;
 use terravec_analysis::rows::Stream;
 
+use super::estimate::settled;
 use super::look_at::{extent, read_text, save_text};
 use super::{Outcome, dataset, row_query, writable};
 use crate::args::{Cli, Pca};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Pca) -> Outcome {
-    for out in args.output.iter().chain(&args.save) {
-        check_absent(out, args.place.force)?;
-        writable(out)?;
-    }
-    if let Some(out) = &args.output {
-        raster::check(out, args.place.force)?;
+    if !args.bound.dry_run {
+        for out in args.output.iter().chain(&args.save) {
+            check_absent(out, args.place.force)?;
+            writable(out)?;
+        }
+        if let Some(out) = &args.output {
+            raster::check(out, args.place.force)?;
+        }
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let (area, request) = extent(&args.place)?;
+    if !matches!(dataset, Dataset::Patch(_)) {
+        super::extract::table_only(&args.rows)?;
+    }
+    let query = row_query(&args.rows, area, args.place.part.year.as_deref(), false)?;
+    // The basis is fitted on a sample of all that is there, and then all of it written.
+    let passes = u32::from(args.basis.is_none()) + u32::from(args.output.is_some());
+    let cost = || Ok(terravec::estimate::part(&dataset, &query, &request)?.times(passes));
+    if settled(cli, &args.bound, cost)? {
+        return Ok(());
+    }
     let bar = Bar::new("reading", cli.quiet);
     let progress = |done, all| if all == 0 { bar.count(done as u64) } else { bar.set(done, all) };
     let saved = args
@@ -41,13 +54,11 @@ pub(crate) fn run(cli: &Cli, args: &Pca) -> Outcome {
                 "leave -o out, and keep the basis with --save",
             ));
         }
-        let query = row_query(&args.rows, area, args.place.part.year.as_deref(), false)?;
         match saved {
             Some(basis) => basis,
             None => fit(Stream::of_rows(patches.scan(&query)?, &progress))?,
         }
     } else {
-        super::extract::table_only(&args.rows)?;
         let plan = Extraction::plan(dataset.gridded()?, &request)?;
         let basis = match saved {
             Some(basis) => basis,

@@ -17,18 +17,12 @@ use crate::report::{Failure, print_json};
 pub(super) const PRINTED: usize = 20;
 
 pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
-    if let Some(out) = &args.output {
+    if let Some(out) = args.output.as_ref().filter(|_| !args.bound.dry_run) {
         check_absent(out, args.force)?;
         writable(out)?;
     }
     let (spec, points) = match (args.datasets.as_slice(), &args.points) {
         ([spec], Some(points)) => (spec, points),
-        _ if args.bound.dry_run || args.bound.max_bytes.is_some() => {
-            return Err(Failure::usage(
-                "a join of several datasets can't be estimated yet",
-                "estimate each of them, and leave --dry-run and --max-bytes out of the join",
-            ));
-        }
         _ => return super::join::run(cli, args),
     };
     if args.inner {

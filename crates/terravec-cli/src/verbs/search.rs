@@ -5,7 +5,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use serde_json::json;
 use terravec::sink::check_absent;
-use terravec::{Area, Dataset, Provenance, read_vectors, table};
+use terravec::{Dataset, Provenance, read_vectors, table};
 use terravec_analysis::index::Index;
 use terravec_analysis::raster;
 use terravec_analysis::rows::Stream;
@@ -13,21 +13,32 @@ use terravec_analysis::search::{Answer, Ask, Combine, Like, Metric};
 use terravec_geo::Crs;
 use terravec_io::vector::{self, write_table};
 
+use super::estimate::settled;
 use super::sample::{PRINTED, read_points};
-use super::{Outcome, bbox, dataset, row_query, writable, years};
+use super::{Outcome, area, bbox, dataset, row_query, writable, years};
 use crate::args::{self, Cli, Search};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Search) -> Outcome {
-    for out in args.output.iter().chain(&args.map) {
-        check_absent(out, args.force)?;
-        writable(out)?;
-    }
-    if let Some(map) = &args.map {
-        raster::check(map, args.force)?;
+    if !args.bound.dry_run {
+        for out in args.output.iter().chain(&args.map) {
+            check_absent(out, args.force)?;
+            writable(out)?;
+        }
+        if let Some(map) = &args.map {
+            raster::check(map, args.force)?;
+        }
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let ask = ask(cli, args, &dataset)?;
+    let cost = || match &args.index {
+        // The index is here; only examples come from the dataset.
+        Some(_) => ask.estimate_question(&dataset),
+        None => ask.estimate(&dataset, args.map.is_some()),
+    };
+    if settled(cli, &args.bound, cost)? {
+        return Ok(());
+    }
     let bar = Bar::new("searching", cli.quiet);
     let progress = |done, all| if all == 0 { bar.count(done as u64) } else { bar.set(done, all) };
     let answer = match &args.index {
@@ -54,7 +65,7 @@ fn ask(cli: &Cli, args: &Search, dataset: &Dataset) -> Result<Ask, Failure> {
         .iter()
         .map(|text| Ok(Like::Places(read_points(text)?)))
         .collect::<Result<_, Failure>>()?;
-    let area = area(args.part.bbox.as_deref(), args.part.region.as_deref())?;
+    let area = area(&args.part.place)?;
     Ok(Ask {
         positive,
         negative,
@@ -80,18 +91,6 @@ pub(super) fn metric(metric: args::Metric) -> Metric {
         args::Metric::Dot => Metric::Dot,
         args::Metric::L2 => Metric::L2,
     }
-}
-
-/// Where: a box, polygons, or everywhere.
-pub(super) fn area(box_text: Option<&str>, region: Option<&Path>) -> Result<Area, Failure> {
-    if let Some(file) = region {
-        let regions = vector::read_regions(file)?;
-        for warning in &regions.warnings {
-            eprintln!("warning: {warning}");
-        }
-        return Ok(Area::Regions { regions, mask: true, all_touched: false });
-    }
-    Ok(bbox(box_text)?.map_or(Area::All, Area::Box))
 }
 
 /// A CRS by its name.

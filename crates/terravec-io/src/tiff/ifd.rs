@@ -192,6 +192,13 @@ impl File {
         Ok(out)
     }
 
+    /// Bytes that were read to know what is in the file, so far.
+    pub(super) fn header_bytes(&self) -> u64 {
+        let head = self.head.len() as u64;
+        let first = if head > HEAD { HEAD } else { 0 };
+        first + head + self.pages().values().map(|p| p.len() as u64).sum::<u64>()
+    }
+
     fn uint(&self, bytes: &[u8]) -> u64 {
         let fold = |acc: u64, b: &u8| acc << 8 | u64::from(*b);
         if self.big_endian { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) }

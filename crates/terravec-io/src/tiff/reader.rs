@@ -357,6 +357,19 @@ impl GeoTiff {
         Ok(ranges)
     }
 
+    /// Bytes of the file.
+    #[must_use]
+    pub fn file_size(&self) -> u64 {
+        self.file.len
+    }
+
+    /// Bytes that were read to know what is in the file, so far: its header, and what [`ranges`](Self::ranges) needed of the index of
+    /// blocks.
+    #[must_use]
+    pub fn header_bytes(&self) -> u64 {
+        self.file.header_bytes()
+    }
+
     /// The byte ranges that reading single pixels (column, row) fetches, for a plan.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub use encoder::{CoordinateOrder, EncoderSpec, EncoderTime, Precision, WeightsF
 pub use load::{Problem, parse_descriptor};
 pub use naming::{BandNames, GROUPS, Georeference, TileManifest, TileName, TileNaming};
 pub use place::{CrsRule, Extent, GridSpec, Lattice, Resolution, RowOrder};
+pub(crate) use suggest::near;
 pub use time::{Date, Interval, IntervalRule, TimeScope, TimeSpec};
 
 /// The known products, in order of id.

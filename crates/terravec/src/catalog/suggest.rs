@@ -1,19 +1,30 @@
 //! "Did you mean": names close to one that is not there.
 
+use std::collections::BTreeMap;
+
 use super::Catalog;
 
 /// Up to three ids whose id or alias contains the word, starts like it, or differs by few letters; nearest first.
 pub(super) fn like(word: &str, catalog: &Catalog) -> Vec<String> {
-    let mut near: Vec<(usize, String)> = catalog
+    let products: Vec<_> = catalog.iter().collect();
+    let names = products
         .iter()
-        .filter_map(|d| {
-            let names = std::iter::once(&d.id).chain(&d.aliases);
-            let best = names.map(|name| score(word, name)).min()?;
-            (best <= 1 + word.chars().count() / 4).then(|| (best, d.id.clone()))
-        })
-        .collect();
-    near.sort();
-    near.into_iter().take(3).map(|(_, id)| id).collect()
+        .flat_map(|d| std::iter::once(&d.id).chain(&d.aliases).map(|name| (name.as_str(), d.id.as_str())));
+    near(word, names)
+}
+
+/// The same among (name, what is said of it).
+pub(crate) fn near<'a>(word: &str, names: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let mut best: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, said) in names {
+        let score = score(word, name);
+        if score <= 1 + word.chars().count() / 4 {
+            best.entry(said).and_modify(|b| *b = score.min(*b)).or_insert(score);
+        }
+    }
+    let mut near: Vec<(usize, &str)> = best.into_iter().map(|(said, score)| (score, said)).collect();
+    near.sort_unstable();
+    near.into_iter().take(3).map(|(_, said)| said.to_owned()).collect()
 }
 
 fn score(word: &str, name: &str) -> usize {

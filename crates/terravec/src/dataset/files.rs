@@ -11,7 +11,8 @@ use super::register::Listed;
 use super::tile::Tile;
 use super::zarr::ZarrTile;
 use crate::error::{Error, Result};
-use crate::query::places::Places;
+use crate::query::extract::Area;
+use crate::query::places::{Places, boxes_of};
 use crate::time::Years;
 
 /// Points per edge of a box that is moved to another CRS.
@@ -40,19 +41,20 @@ pub(crate) struct Stored {
 }
 
 impl RasterDataset {
-    /// The files that hold what touches `places` in `years`, and those without which they can't be read. All of them if `boxes`, the
-    /// boxes of the places, are absent.
+    /// The files that hold what touches `area` in `years`, and those without which they can't be read.
     ///
     /// # Errors
-    /// If a year is not there, or what says where the files are can't be read.
-    pub(crate) fn stored_files(&self, boxes: Option<&[LonLatBox]>, years: &Years) -> Result<Stored> {
-        let places = boxes.map_or(Places::Everywhere, |b| Places::of_boxes(b.to_vec()));
+    /// If a year is not there, a region is empty, or what says where the files are can't be read.
+    pub(crate) fn stored_files(&self, area: &Area, years: &Years) -> Result<Stored> {
+        let places = Places::of_area(area)?;
         let files = match &*self.files {
-            Files::Tiff => {
-                self.listed(&places, years)?.into_iter().map(|l| StoredFile::new(self.root.join(&l.path), l.bytes)).collect()
-            }
+            Files::Tiff => self
+                .listed(&places, years)?
+                .into_iter()
+                .map(|l| StoredFile::new(self.root.join(&l.path), l.bytes))
+                .collect(),
             Files::Npy(_) => self.npy_files(&self.listed(&places, years)?)?,
-            Files::Zarr(_) => return self.zarr_files(boxes, years),
+            Files::Zarr(_) => return self.zarr_files(&places, boxes_of(area)?.as_deref(), years),
         };
         Ok(Stored::below(&self.root, files, false))
     }
@@ -67,7 +69,8 @@ impl RasterDataset {
         let of = |l: &Listed| {
             let tile = self.root.join(&l.path);
             // A tile that lacks one of them is left out when it is opened; the others are none the worse.
-            let beside = |location: Location, bytes| StoredFile { optional: true, ..StoredFile::new(location, bytes) };
+            let beside =
+                |location: Location, bytes| StoredFile { optional: true, ..StoredFile::new(location, bytes) };
             let scales = layout.scales_of(&tile).map(|s| beside(s, l.scales_bytes));
             let place = layout.place_of(&tile, &self.product, folder).map(|p| beside(p, None));
             [Some(StoredFile::new(tile, l.bytes)), scales, place].into_iter().flatten()
@@ -76,17 +79,18 @@ impl RasterDataset {
     }
 
     /// Chunks, and what was read to open the store.
-    fn zarr_files(&self, boxes: Option<&[LonLatBox]>, years: &Years) -> Result<Stored> {
+    fn zarr_files(&self, places: &Places, boxes: Option<&[LonLatBox]>, years: &Years) -> Result<Stored> {
         let Files::Zarr(grids) = &*self.files else { return Ok(Stored::below(&self.root, Vec::new(), true)) };
         let mut names = std::collections::BTreeSet::new();
-        let places = boxes.map_or(Places::Everywhere, |b| Places::of_boxes(b.to_vec()));
         for period in self.periods(years)? {
             for tile in self.tiles.iter().filter(|t| t.year() == period && places.touch(&t.lonlat)) {
                 let Some(of) = grids.get(&tile.path) else { continue };
                 let zarr = ZarrTile { of: of.clone(), step: tile.step };
                 let windows = match boxes {
                     None => vec![Window::new(0, 0, tile.grid.width, tile.grid.height)],
-                    Some(boxes) => windows(tile, boxes).map_err(Error::geo(format!("the area in {}", tile.grid.crs)))?,
+                    Some(boxes) => {
+                        windows(tile, boxes).map_err(Error::geo(format!("the area in {}", tile.grid.crs)))?
+                    }
                 };
                 for window in windows {
                     names.extend(zarr.files(window)?);
@@ -147,7 +151,8 @@ impl Stored {
             }
             base = above;
         }
-        let path = |f: &StoredFile| f.location.below(&base).unwrap_or_else(|| f.location.file_name().to_owned());
+        let path =
+            |f: &StoredFile| f.location.below(&base).unwrap_or_else(|| f.location.file_name().to_owned());
         let files = files.into_iter().map(|f| (path(&f), f)).collect();
         Self { base, files, chunks }
     }

@@ -46,6 +46,10 @@ impl Shelf {
         if !location.is_remote() || tiff.has_mask() || block.0 * block.1 * pixel < WORTH {
             return Ok(None);
         }
+        // Counted from the north, blocks of a file that begins in the south lie across its own, unless they fill it.
+        if tiff.was_south_up() && !tiff.height().is_multiple_of(block.1) {
+            return Ok(None);
+        }
         let mut side = 256;
         while side > 8 && side * side * pixel > SQUARE {
             side /= 2;

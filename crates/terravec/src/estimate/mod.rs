@@ -3,18 +3,24 @@
 //! The same plans that reads follow say which byte ranges they would fetch. Headers of some files have to be read for that, of at
 //! most [`OPENED`] per period; for the rest the mean of those is taken, and the estimate says so.
 
+mod join;
 mod raster;
 mod table;
 
+use std::iter::Sum;
+
+use terravec_io::source::cache;
 use terravec_io::vector::Points;
 
-pub use raster::extract;
+pub use join::{at_patches, at_points};
+pub use raster::{extract, regions};
 pub use table::rows;
 
 use crate::cache::{parse_size, show_size};
 use crate::dataset::{Dataset, SampleRequest};
 use crate::error::{Error, Result};
 use crate::patch::PatchQuery;
+use crate::query::extract::{Extraction, Request};
 
 /// Files whose headers are read for an estimate.
 const OPENED: usize = 24;
@@ -43,6 +49,9 @@ pub struct Estimate {
     pub memory: u64,
     /// What the numbers are: `at most …` or `mean of … files`. Where tiles overlap, one may be enough.
     pub basis: String,
+    /// Whether it comes over a network, and so is kept by the cache.
+    #[serde(skip)]
+    remote: bool,
 }
 
 /// The line between here and the host.
@@ -110,11 +119,72 @@ impl Estimate {
             answer_bytes,
             memory,
             basis: if opened.len() == files {
-                "at most, by the blocks' places; headers taken as 64 KiB each".into()
+                "at most, by the blocks' places; headers taken as 64 KiB at least".into()
             } else {
                 format!("mean of {} files", opened.len())
             },
+            remote: false,
         }
+    }
+
+    /// Of what is not read, for a reason.
+    fn nothing(why: &str) -> Self {
+        Self { basis: why.into(), ..Self::of(&[], 0, 0, 0) }
+    }
+
+    fn over(self, remote: bool) -> Self {
+        Self { remote, ..self }
+    }
+
+    /// The same read `times` times, by a verb that looks at everything twice. What comes over a network is fetched once, where there is
+    /// a cache that holds it.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        if times == 1 || self.bytes == 0 {
+            return self;
+        }
+        let cache = cache::current().filter(|_| self.remote);
+        if cache.is_some_and(|c| self.bytes <= c.options().limit) {
+            return Self { basis: format!("{}; read {times} times, fetched once", self.basis), ..self };
+        }
+        let n = u64::from(times);
+        let basis = format!("{}; read {times} times", self.basis);
+        Self { requests: self.requests * n, bytes: self.bytes * n, basis, ..self }
+    }
+
+    /// With an answer of so many bytes, where it is not the vectors that are read.
+    #[must_use]
+    pub fn answering(self, bytes: u64) -> Self {
+        Self { answer_bytes: bytes, ..self }
+    }
+}
+
+impl Sum for Estimate {
+    /// One after the other: costs add up, and memory is that of the greediest.
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        let mut parts = parts.filter(|p| p.files > 0 || p.requests > 0 || p.answer_bytes > 0);
+        let Some(first) = parts.next() else { return Self::nothing("nothing is read") };
+        parts.fold(first, |a, b| Self {
+            files: a.files + b.files,
+            files_opened: a.files_opened + b.files_opened,
+            requests: a.requests + b.requests,
+            bytes: a.bytes + b.bytes,
+            answer_bytes: a.answer_bytes + b.answer_bytes,
+            memory: a.memory.max(b.memory),
+            basis: if a.basis.contains(&b.basis) { a.basis } else { format!("{}; {}", a.basis, b.basis) },
+            remote: a.remote || b.remote,
+        })
+    }
+}
+
+/// What one pass over a part of a dataset costs: over the rows of a table that `query` asks for, or the pixels that `request` does.
+///
+/// # Errors
+/// If reading can't be planned, or a header or footer can't be read.
+pub fn part(dataset: &Dataset, query: &PatchQuery, request: &Request) -> Result<Estimate> {
+    match dataset {
+        Dataset::Patch(patches) => rows(patches, query),
+        other => extract(&Extraction::plan(other.gridded()?, request)?),
     }
 }
 
@@ -132,10 +202,10 @@ pub fn sample(dataset: &Dataset, points: &Points, request: &SampleRequest) -> Re
                 conditions: request.conditions.clone(),
                 ..PatchQuery::default()
             };
-            table::rows_at(d, &query, points)
+            table::rows_at(d, &query, points, request.near)
         }
         Dataset::Location(_) => {
-            Ok(Estimate { basis: "computed: nothing is read".into(), ..Estimate::of(&[], 0, 0, READER) })
+            Ok(Estimate { memory: READER, ..Estimate::nothing("computed: nothing is read") })
         }
     }
 }
@@ -174,6 +244,21 @@ mod tests {
         assert_eq!(Estimate::of(&[], 0, 0, 0).bytes, 0);
         assert_eq!(spread(3), [0, 1, 2]);
         assert_eq!(spread(48)[..3], [0, 2, 4]);
+    }
+
+    #[test]
+    fn estimates_add_up() {
+        let one = Estimate::of(&[(1, 100)], 1, 10, 5);
+        let mean = Estimate::of(&[(1, 100)], 2, 20, 7);
+        let both: Estimate = [one.clone(), Estimate::nothing("computed"), mean].into_iter().sum();
+        assert_eq!((both.files, both.requests, both.bytes), (3, 2 + 4, 300 + 3 * HEADER));
+        assert_eq!((both.answer_bytes, both.memory), (30, 7));
+        assert!(both.basis.contains("at most") && both.basis.contains("mean of 1 files"));
+        // Files here are read again; what came over the network is kept, if there is a cache.
+        let twice = one.clone().times(2);
+        assert_eq!((twice.bytes, twice.requests, twice.files), (2 * one.bytes, 2 * one.requests, 1));
+        assert_eq!(one.clone().times(1), one);
+        assert_eq!([].into_iter().sum::<Estimate>().bytes, 0);
     }
 
     #[test]

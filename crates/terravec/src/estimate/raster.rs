@@ -1,77 +1,175 @@
 //! Estimates for rasters: blocks of tiles, by the plans that reads follow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
-use terravec_geo::{Transform, Window, transform_bbox};
-use terravec_io::source::cost;
-use terravec_io::vector::Points;
+use terravec_geo::{BBox, Transform, Window, transform_bbox};
+use terravec_io::source::{cache, cost};
+use terravec_io::tiff::GeoTiff;
+use terravec_io::vector::{Points, Regions};
 
-use super::{Estimate, READER, spread};
+use super::{Estimate, HEADER, READER, spread};
 use crate::dataset::RasterDataset;
 use crate::dataset::file::RasterFile;
 use crate::error::{Error, Result};
-use crate::query::extract::Extraction;
+use crate::query::extract::{Area, Extraction, Request};
 use crate::query::gridded::Gridded;
 use crate::query::pixels::Kind;
+use crate::query::reduce::plans;
 use crate::query::sample::{locate, narrowed};
 use crate::time::Years;
 
 /// Points per edge of a box that is moved to another CRS.
 const DENSIFY: usize = 16;
 
-/// What reading all of `plan` costs. Polygons are taken for their box, so that they may cost less.
+/// Windows of tiles that are read.
+type Wanted = BTreeMap<usize, Vec<Window>>;
+
+/// What reading all of `plan` costs. Of polygons, chunks of the grid that touch none are left out.
 ///
 /// # Errors
 /// If a header can't be read.
 pub fn extract(plan: &Extraction) -> Result<Estimate> {
-    let (grid, bands) = (&plan.grid, plan.band_names.len() as u64);
+    let (answer, memory) = (answer_of(plan), memory_of(plan));
+    let Gridded::Tiles(dataset) = &plan.dataset else {
+        return Ok(Estimate {
+            answer_bytes: answer,
+            memory,
+            ..Estimate::nothing("computed: nothing is read")
+        });
+    };
+    let mut wanted = Wanted::new();
+    windows(plan, dataset, &mut wanted)?;
+    of_windows(dataset, plan.bands.as_deref(), wanted, answer, memory)
+}
+
+/// What reading the pixels in each of `regions` costs; blocks that several share count once.
+///
+/// # Errors
+/// As [`extract`], or if reading can't be planned.
+pub fn regions(
+    dataset: &Gridded,
+    regions: &Regions,
+    all_touched: bool,
+    request: &Request,
+) -> Result<Estimate> {
+    let all = Area::Regions { regions: regions.clone(), mask: true, all_touched };
+    let dataset = &dataset.clone().around(&all, &request.years)?;
+    let (mut wanted, mut answer, mut memory) = (Wanted::new(), 0, READER);
+    for plan in plans(dataset, regions, all_touched, request) {
+        let plan = plan?;
+        answer += plan.band_names.len() as u64 * 4 * plan.periods.len() as u64;
+        memory = memory.max(memory_of(&plan));
+        if let Gridded::Tiles(tiles) = &plan.dataset {
+            windows(&plan, tiles, &mut wanted)?;
+        }
+    }
+    match dataset {
+        Gridded::Tiles(tiles) => of_windows(tiles, None, wanted, answer, memory),
+        Gridded::Encoder(_) => {
+            Ok(Estimate { answer_bytes: answer, memory, ..Estimate::nothing("computed: nothing is read") })
+        }
+    }
+}
+
+/// Numbers of the answer, as bytes.
+fn answer_of(plan: &Extraction) -> u64 {
     let size = match plan.kind {
         Kind::Vectors => 4,
         Kind::Codes(dtype, _) => dtype.size() as u64,
     };
-    let answer = grid.width as u64 * grid.height as u64 * bands * size * plan.periods.len() as u64;
-    let chunk = plan.chunks(1).iter().map(|w| (w.width * w.height) as u64).max().unwrap_or(0) * bands * 4;
-    let memory = 3 * chunk + plan.cache.limit() as u64 + READER;
-    let Gridded::Tiles(dataset) = &plan.dataset else {
-        return Ok(Estimate {
-            basis: "computed: nothing is read".into(),
-            ..Estimate::of(&[], 0, answer, memory)
-        });
+    pixels(plan) * plan.band_names.len() as u64 * size
+}
+
+/// Pixels of all periods.
+fn pixels(plan: &Extraction) -> u64 {
+    plan.grid.width as u64 * plan.grid.height as u64 * plan.periods.len() as u64
+}
+
+fn memory_of(plan: &Extraction) -> u64 {
+    let chunk = plan.chunks(1).iter().map(|w| (w.width * w.height) as u64).max().unwrap_or(0);
+    3 * chunk * plan.band_names.len() as u64 * 4 + plan.cache.limit() as u64 + READER
+}
+
+/// The windows of tiles that `plan` reads.
+fn windows(plan: &Extraction, dataset: &RasterDataset, wanted: &mut Wanted) -> Result<()> {
+    let grid = &plan.grid;
+    let targets: Vec<BBox> = match plan.is_cut() {
+        false => vec![grid.bounds()],
+        true => {
+            let read = plan.chunks(1).into_iter().filter(|w| plan.touches(*w));
+            read.map(|w| grid.crop(w).bounds()).collect()
+        }
     };
-    let mut wanted = Vec::new();
     for layer in plan.layers.iter().flatten() {
         let to = &layer.anchor.crs;
-        let bounds = if *to == grid.crs {
-            grid.bounds()
-        } else {
-            let moved =
-                Transform::new(&grid.crs, to).and_then(|t| transform_bbox(&t, &grid.bounds(), DENSIFY));
-            moved.map_err(Error::geo(format!("the target grid in {to}")))?
-        };
-        for (id, _) in &layer.tiles {
-            wanted.extend(dataset.tiles()[*id].grid.window_for(&bounds).map(|window| (*id, window)));
+        let bad = |source| Error::geo(format!("the target grid in {to}"))(source);
+        let transform = (*to != grid.crs).then(|| Transform::new(&grid.crs, to)).transpose().map_err(bad)?;
+        for bounds in &targets {
+            let moved = transform.as_ref().map(|t| transform_bbox(t, bounds, DENSIFY)).transpose();
+            let bounds = moved.map_err(bad)?.unwrap_or(*bounds);
+            for (id, _) in &layer.tiles {
+                if let Some(window) = dataset.tiles()[*id].grid.window_for(&bounds) {
+                    wanted.entry(*id).or_default().push(window);
+                }
+            }
         }
     }
-    let read = |&(id, window): &(usize, Window)| {
-        let reader = dataset.reader(id)?;
-        let stored: Vec<usize> = match &plan.bands {
-            Some(bands) if reader.decoder.bandwise() => bands.clone(),
+    Ok(())
+}
+
+/// What reading windows costs, by the headers of some of their tiles.
+fn of_windows(
+    dataset: &RasterDataset,
+    bands: Option<&[usize]>,
+    wanted: Wanted,
+    answer: u64,
+    memory: u64,
+) -> Result<Estimate> {
+    let wanted: Vec<(usize, Vec<Window>)> = wanted.into_iter().collect();
+    let remote = dataset.root().is_remote();
+    let read = |(id, windows): &(usize, Vec<Window>)| {
+        let reader = dataset.reader(*id)?;
+        let stored: Vec<usize> = match bands {
+            Some(bands) if reader.decoder.bandwise() => bands.to_vec(),
             _ => (0..reader.decoder.stored_bands()).collect(),
         };
         Ok(match &reader.file {
-            RasterFile::Tiff(tiff) => cost(&tiff.ranges(&stored, window)?),
+            RasterFile::Tiff(tiff) => {
+                let mut ranges = Vec::new();
+                for window in windows {
+                    ranges.extend(tiff.ranges(&stored, *window)?);
+                }
+                with_header(tiff, &ranges, remote)
+            }
             file @ RasterFile::Zarr(_) => {
                 let (bw, bh) = file.block_size();
-                let across = window.end_col().div_ceil(bw) - window.col / bw;
-                let down = window.end_row().div_ceil(bh) - window.row / bh;
-                blocks(file, across * down, stored.len())
+                let of_window = |w: &Window| {
+                    let columns = w.col / bw..w.end_col().div_ceil(bw);
+                    (w.row / bh..w.end_row().div_ceil(bh))
+                        .flat_map(move |row| columns.clone().map(move |column| (column, row)))
+                };
+                let touched: BTreeSet<_> = windows.iter().flat_map(of_window).collect();
+                blocks(file, touched.len(), stored.len())
             }
-            other => (1, (window.width * window.height * stored.len() * other.dtype().size()) as u64),
+            other => {
+                let numbers: usize = windows.iter().map(|w| w.width * w.height).sum();
+                (windows.len() as u64, (numbers * stored.len() * other.dtype().size()) as u64)
+            }
         })
     };
     let opened: Vec<(u64, u64)> =
         spread(wanted.len()).into_iter().map(|i| read(&wanted[i])).collect::<Result<_>>()?;
-    Ok(Estimate::of(&opened, wanted.len(), answer, memory))
+    Ok(Estimate::of(&opened, wanted.len(), answer, memory).over(remote))
+}
+
+/// Requests and bytes of ranges, and of what of the header goes beyond what is taken for every file.
+fn with_header(tiff: &GeoTiff, ranges: &[Range<u64>], remote: bool) -> (u64, u64) {
+    let (requests, bytes) = cost(ranges);
+    let bytes = bytes + tiff.header_bytes().saturating_sub(HEADER);
+    // What is kept is not fetched again, and so no more than the file.
+    let most = tiff.file_size().saturating_sub(HEADER);
+    (requests, if remote && cache::current().is_none() { bytes } else { bytes.min(most) })
 }
 
 /// Requests and bytes of so many chunks, as if they were not compressed: how far they are is told only by indexes in the shards.
@@ -94,11 +192,12 @@ pub(super) fn sample(dataset: &RasterDataset, points: &Points, years: &Years) ->
         }
     }
     let wanted: Vec<(usize, Vec<(usize, usize)>)> = wanted.into_iter().collect();
+    let remote = dataset.root().is_remote();
     let read = |(id, at): &(usize, Vec<(usize, usize)>)| {
         let reader = dataset.reader(*id)?;
         let stored: Vec<usize> = (0..reader.decoder.stored_bands()).collect();
         Ok(match &reader.file {
-            RasterFile::Tiff(tiff) => cost(&tiff.ranges_of_points(&stored, at)?),
+            RasterFile::Tiff(tiff) => with_header(tiff, &tiff.ranges_of_points(&stored, at)?, remote),
             file @ RasterFile::Zarr(_) => {
                 let (bw, bh) = file.block_size();
                 let touched: BTreeSet<_> = at.iter().map(|(col, row)| (col / bw, row / bh)).collect();
@@ -112,5 +211,6 @@ pub(super) fn sample(dataset: &RasterDataset, points: &Points, years: &Years) ->
     let dimension = dataset.product().dimension.unwrap_or(0) as u64;
     let answer = points.lon.len() as u64 * periods.len() as u64 * dimension * 4;
     let threads = rayon::current_num_threads() as u64;
-    Ok(Estimate::of(&opened, wanted.len(), answer, 2 * answer + threads * READER))
+    let estimate = Estimate::of(&opened, wanted.len(), answer, 2 * answer + threads * READER);
+    Ok(estimate.over(remote))
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::patch::PatchDataset;
 use crate::query::bounds_of;
 use crate::query::extract::Area;
-use crate::query::places::{Places, boxes_of};
+use crate::query::places::Places;
 use crate::time::Years;
 
 /// Files that are asked one by one how large they are; of more, a store's list says so.
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 32;
 /// What to mirror, and where to.
 #[derive(Debug, Clone)]
 pub struct MirrorRequest {
-    /// Files that touch its box.
+    /// Files that touch it.
     pub area: Area,
     /// Files of these years.
     pub years: Years,
@@ -120,20 +120,18 @@ pub fn plan(dataset: &Dataset, request: &MirrorRequest) -> Result<MirrorPlan> {
 }
 
 fn of_raster(d: &RasterDataset, request: &MirrorRequest) -> Result<(Stored, Option<Location>)> {
-    let boxes = boxes_of(&request.area)?;
-    let area = bounds_of(&request.area)?;
-    let places = boxes.as_ref().map_or(Places::Everywhere, |b| Places::of_boxes(b.clone()));
-    if let (true, Some(area)) = (d.listed(&places, &request.years)?.is_empty(), &area) {
-        return Err(d.nothing_there(area, "no tile lies there"));
+    let places = Places::of_area(&request.area)?;
+    if let (true, Some(area)) = (d.listed(&places, &request.years)?.is_empty(), bounds_of(&request.area)?) {
+        return Err(d.nothing_there(&area, "no tile lies there"));
     }
-    let stored = d.stored_files(boxes.as_deref(), &request.years)?;
+    let stored = d.stored_files(&request.area, &request.years)?;
     let index = d.product().tiles.as_ref().is_some_and(|t| t.index.iter().any(|i| i == super::index::NAME));
     let index = (index && stored.base == *d.root()).then(|| d.root().join(super::index::NAME));
     Ok((stored, index))
 }
 
 fn of_table(d: &PatchDataset, request: &MirrorRequest) -> Result<Stored> {
-    let files = d.coverage(bounds_of(&request.area)?.as_ref(), &request.years)?;
+    let files = d.coverage(&request.area, &request.years)?;
     if files.is_empty() {
         return Err(Error::Outside { what: "no file lies there".into(), covered: d.covered() });
     }
@@ -167,13 +165,11 @@ fn sized(stored: Stored, ledger: &Ledger, folder: &Path) -> Result<Vec<(String, 
         let found = match (have, stored.bytes, &listed) {
             (Some((bytes, _)), ..) if !stored.changes => file(bytes, None, true),
             (_, Some(bytes), _) => file(bytes, None, false),
-            (None, None, Some(list)) => {
-                match list.binary_search_by(|e| e.path.as_str().cmp(&path)) {
-                    Ok(i) => file(list[i].size, list[i].sha256.clone(), false),
-                    Err(_) if stored.optional => None,
-                    Err(_) => return Err(SourceError::NotFound { url: url.to_string() }.into()),
-                }
-            }
+            (None, None, Some(list)) => match list.binary_search_by(|e| e.path.as_str().cmp(&path)) {
+                Ok(i) => file(list[i].size, list[i].sha256.clone(), false),
+                Err(_) if stored.optional => None,
+                Err(_) => return Err(SourceError::NotFound { url: url.to_string() }.into()),
+            },
             (have, ..) => {
                 let source = url.open_uncached()?;
                 match source.read(0..1) {
@@ -181,7 +177,9 @@ fn sized(stored: Stored, ledger: &Ledger, folder: &Path) -> Result<Vec<(String, 
                     Ok(_) | Err(SourceError::BeyondEnd { .. }) => {
                         let state = source.fingerprint()?;
                         let same = have.is_some_and(|(_, line)| {
-                            line.size == state.size && state.version.is_some() && line.version == state.version
+                            line.size == state.size
+                                && state.version.is_some()
+                                && line.version == state.version
                         });
                         file(state.size, None, same)
                     }

@@ -68,7 +68,7 @@ impl Footprint {
     }
 
     /// The square around a centre.
-    fn around(&self, lon: f64, lat: f64) -> BBox {
+    pub(crate) fn around(&self, lon: f64, lat: f64) -> BBox {
         let (dx, dy) = match (self.metres, self.degrees) {
             (Some(side), _) => {
                 let dy = side / 2.0 / METRES_PER_DEGREE;

@@ -48,6 +48,21 @@ pub struct PatchDataset {
     length: Arc<OnceLock<usize>>,
 }
 
+/// What reading the rows of a file costs at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileCost {
+    pub(crate) requests: u64,
+    pub(crate) bytes: u64,
+    /// Of these, what rows are found by: columns of places, times and conditions.
+    pub(crate) places: u64,
+    /// Row groups, and the bytes of the largest.
+    pub(crate) groups: usize,
+    pub(crate) largest_group: u64,
+    pub(crate) rows: u64,
+    /// Bytes of the vector of a row.
+    pub(crate) row_bytes: u64,
+}
+
 impl PatchDataset {
     /// The product.
     #[must_use]
@@ -66,32 +81,61 @@ impl PatchDataset {
         self.files.len()
     }
 
-    /// Requests, bytes, and bytes of the answer, that reading the rows of a file costs at most; `None` where it is ruled out.
+    /// What reading the rows of a file costs at most; `None` where it is ruled out.
     pub(crate) fn cost_of(
         &self,
         index: usize,
         query: &PatchQuery,
         may_lie: impl Fn(&BBox) -> bool,
-    ) -> Result<Option<(u64, u64, u64)>> {
+    ) -> Result<Option<FileCost>> {
         let Some(part) = self.part(index, query, scan::spans(query).as_deref(), may_lie)? else {
             return Ok(None);
         };
-        let columns: Vec<usize> = (0..part.open.schema.fields().len()).collect();
+        let fields = part.open.schema.fields();
+        let columns: Vec<usize> = (0..fields.len()).collect();
         Ok(Some(match &part.open.table {
             file::Table::Parquet(table) => {
-                // Columns of places are read twice: to find the rows, and as part of them.
-                let places = part.open.columns.places.columns();
-                let of_group = |g: &usize| table.group_bytes(*g, &columns) + table.group_bytes(*g, &places);
-                let bytes: u64 = part.groups.iter().map(of_group).sum();
+                // Columns that rows are found by are read twice: for that, and as part of them.
+                let mut finding = part.open.columns.places.columns();
+                finding.extend(part.open.columns.time.filter(|_| scan::spans(query).is_some()));
+                let of_condition = |name: &str| fields.iter().position(|f| f.name() == name);
+                finding.extend(query.conditions.iter().filter_map(|c| of_condition(&c.column)));
+                finding.sort_unstable();
+                finding.dedup();
+                let sum =
+                    |columns: &[usize]| part.groups.iter().map(|g| table.group_bytes(*g, columns)).sum();
+                let (all, places): (u64, u64) = (sum(&columns), sum(&finding));
                 let rows = |g: &usize| table.group_rows(*g).end - table.group_rows(*g).start;
                 let dimension = self.dimension().or_else(|| part.open.stated_length()).unwrap_or(0) as u64;
-                let rows: u64 = part.groups.iter().map(rows).sum();
-                // Places are read first, then vectors.
-                (2 * part.groups.len() as u64 + bytes / (4 << 20), bytes, rows * dimension * 4)
+                FileCost {
+                    // Places are read first, then vectors.
+                    requests: 2 * part.groups.len() as u64 + (all + places) / (4 << 20),
+                    bytes: all + places,
+                    places,
+                    groups: part.groups.len(),
+                    largest_group: part
+                        .groups
+                        .iter()
+                        .map(|g| table.group_bytes(*g, &columns))
+                        .max()
+                        .unwrap_or(0),
+                    rows: part.groups.iter().map(rows).sum(),
+                    row_bytes: dimension * 4,
+                }
             }
             file::Table::Csv(..) => {
                 let bytes = part.open.location.open()?.len()?;
-                (1 + bytes / (4 << 20), bytes, bytes)
+                // A text of numbers is rather longer than they are.
+                let requests = 1 + bytes / (4 << 20);
+                FileCost {
+                    requests,
+                    bytes,
+                    places: bytes,
+                    groups: 1,
+                    largest_group: bytes,
+                    rows: bytes,
+                    row_bytes: 1,
+                }
             }
         }))
     }
@@ -185,7 +229,7 @@ impl PatchDataset {
 }
 
 /// Turns of the globe by which boxes are compared: one across the antimeridian reaches over ±180.
-const TURNS: [f64; 3] = [0.0, 360.0, -360.0];
+pub(crate) const TURNS: [f64; 3] = [0.0, 360.0, -360.0];
 
 /// Whether a box of rows touches an area.
 pub(crate) fn touches(bounds: &BBox, area: &LonLatBox) -> bool {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 use crate::provenance::Provenance;
 use crate::query::extract::Area;
-use crate::query::target::bounds_of;
+use crate::query::{bounds_of, meets};
 use crate::time::{Interval, Years};
 
 /// Which rows are asked for.
@@ -287,7 +287,8 @@ impl Scan<'_> {
             let index = self.next;
             self.next += 1;
             let area = self.area;
-            let may_lie = |b: &BBox| area.as_ref().is_none_or(|a| touches(b, a));
+            let asked = &self.query.area;
+            let may_lie = |b: &BBox| area.as_ref().is_none_or(|a| touches(b, a)) && meets(asked, b);
             let Some(part) = self.dataset.part(index, &self.query, self.spans.as_deref(), may_lie)? else {
                 continue;
             };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use terravec_geo::{BBox, LonLatBox};
+use terravec_geo::BBox;
 use terravec_io::table::PlaceColumns;
 
 use super::columns::VectorColumns;
@@ -11,6 +11,8 @@ use super::file::Table;
 use super::scan::{PatchQuery, spans};
 use super::{PatchDataset, touches};
 use crate::error::Result;
+use crate::query::extract::Area;
+use crate::query::{bounds_of, meets};
 use crate::time::Years;
 
 /// What a patch dataset holds.
@@ -100,7 +102,7 @@ impl PatchDataset {
         let open = self.files[0].open(&self.product, &self.root)?;
         let schema = &open.schema;
         let name = |c: usize| schema.field(c).name().clone();
-        let files = self.coverage(None, &Years::All)?;
+        let files = self.coverage(&Area::All, &Years::All)?;
         let mut years = BTreeMap::new();
         for file in &files {
             *years.entry(file.year.map_or(String::new(), |y| y.to_string())).or_insert(0) += 1;
@@ -177,13 +179,14 @@ impl PatchDataset {
     ///
     /// # Errors
     /// If a file can't be opened.
-    pub fn coverage(&self, area: Option<&LonLatBox>, years: &Years) -> Result<Vec<PatchFileSummary>> {
+    pub fn coverage(&self, asked: &Area, years: &Years) -> Result<Vec<PatchFileSummary>> {
+        let area = bounds_of(asked)?;
         let query = PatchQuery { years: years.clone(), ..PatchQuery::default() };
         let times = spans(&query);
         let files: Vec<Result<Option<PatchFileSummary>>> = (0..self.files.len())
             .into_par_iter()
             .map(|index| {
-                let may_lie = |b: &BBox| area.is_none_or(|a| touches(b, a));
+                let may_lie = |b: &BBox| area.as_ref().is_none_or(|a| touches(b, a)) && meets(asked, b);
                 let file = &self.files[index];
                 let any = area.is_some() || times.is_some();
                 if any && self.part(index, &query, times.as_deref(), may_lie)?.is_none() {

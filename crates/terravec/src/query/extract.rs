@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use geo_types::MultiPolygon;
-use terravec_geo::rasterize;
-use terravec_geo::{Crs, Grid, LonLatBox, Window};
+use terravec_geo::{Crs, Grid, LonLatBox, Window, polygon, rasterize};
 use terravec_io::vector::Regions;
 
 use super::computed;
@@ -136,7 +135,7 @@ impl Extraction {
         };
         let periods = encoder.periods(&request.years)?;
         let grid = computed::grid(encoder, request)?;
-        let polygons = polygons_of(&request.area, &grid.crs)?;
+        let polygons = polygons_of(&request.area, &grid)?;
         let provenance = encoder.provenance(&periods, describe_request(request));
         Ok(Self {
             grid,
@@ -156,7 +155,8 @@ impl Extraction {
     }
 
     fn of_tiles(dataset: &RasterDataset, request: &Request) -> Result<Self> {
-        let dataset = &dataset.around(&Places::of_area(&request.area)?, &request.years)?;
+        let places = Places::of_area(&request.area)?;
+        let dataset = &dataset.around(&places, &request.years)?;
         let first = dataset.reader(0)?;
         let decoder = &first.decoder;
         if !request.codes {
@@ -177,7 +177,8 @@ impl Extraction {
         };
         let periods = dataset.periods(&request.years)?;
         let area = bounds_of(&request.area)?;
-        let selected: Vec<Vec<usize>> = periods.iter().map(|p| dataset.select(*p, area.as_ref())).collect();
+        let mut selected: Vec<Vec<usize>> =
+            periods.iter().map(|p| dataset.select(*p, area.as_ref())).collect();
         let mut every: Vec<usize> = selected.iter().flatten().copied().collect();
         every.sort_unstable();
         if every.is_empty() && !matches!(request.area, Area::Grid(_)) {
@@ -190,13 +191,24 @@ impl Extraction {
             Area::Grid(grid) => grid.clone(),
             _ => target::of_tiles(dataset, &every, area.as_ref(), request)?,
         };
+        // Tiles that lie in the box around polygons but touch none have nothing to say, unless pixels look over edges.
+        if let (Resampling::Nearest, Area::Regions { mask: true, all_touched: false, .. }) =
+            (request.resampling, &request.area)
+        {
+            let meets = |id: &usize| places.touch(&dataset.tiles()[*id].lonlat);
+            every.retain(meets);
+            selected.iter_mut().for_each(|tiles| tiles.retain(meets));
+            if let (true, Some(area)) = (every.is_empty(), &area) {
+                return Err(dataset.nothing_there(area, "no tile lies there"));
+            }
+        }
         let kind = if request.codes {
             let dtype = first.file.dtype();
             Kind::Codes(dtype, decoder.nodata(dtype).unwrap_or(0.0))
         } else {
             Kind::Vectors
         };
-        let polygons = polygons_of(&request.area, &grid.crs)?;
+        let polygons = polygons_of(&request.area, &grid)?;
         // A mean of some bands can't be renormalised without the others: see `read`.
         let renormalise = decoder.unit_length() && request.resampling != Resampling::Nearest;
         let provenance = dataset.provenance(
@@ -280,7 +292,8 @@ impl Extraction {
             resampling: self.resampling,
             renormalise: self.renormalise,
         };
-        let mut pixels = warp::chunk(&self.layers[period], &target, recipe, &self.cache)?;
+        let layers = if self.touches(window) { self.layers[period].as_slice() } else { &[] };
+        let mut pixels = warp::chunk(layers, &target, recipe, &self.cache)?;
         if let (true, Some(bands), Pixels::Vectors(v)) = (full, &self.bands, &pixels) {
             pixels = Pixels::Vectors(v.select(bands));
         }
@@ -295,6 +308,17 @@ impl Extraction {
             None => pixels.fill_invalid(fill),
         }
         Ok(pixels)
+    }
+
+    /// Whether pixels outside polygons are cut away.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.polygons.is_some()
+    }
+
+    /// Whether pixels of a window may be kept: a polygon touches it, or none are cut away.
+    pub(crate) fn touches(&self, window: Window) -> bool {
+        let touched = |p: &MultiPolygon<f64>| polygon::touches_box(p, &self.grid.crop(window).bounds());
+        self.polygons.as_ref().is_none_or(|(polygons, _)| touched(polygons))
     }
 
     /// Whether means of these vectors are scaled to length 1: the product says so and all bands are there.
@@ -359,10 +383,10 @@ impl Extraction {
 }
 
 /// What is cut away, in the target CRS.
-fn polygons_of(area: &Area, crs: &Crs) -> Result<Option<(MultiPolygon<f64>, bool)>> {
+fn polygons_of(area: &Area, grid: &Grid) -> Result<Option<(MultiPolygon<f64>, bool)>> {
     match area {
         Area::Regions { regions, mask: true, all_touched } => {
-            Ok(Some((target::project(&regions.polygons, crs)?, *all_touched)))
+            Ok(Some((target::project(&regions.polygons, grid)?, *all_touched)))
         }
         _ => Ok(None),
     }

@@ -1,8 +1,8 @@
 //! What windows and polygons can be read from: tiles of a raster, or an encoder that answers everywhere.
 
-use crate::catalog::Descriptor;
 use super::extract::Area;
 use super::places::Places;
+use crate::catalog::Descriptor;
 use crate::dataset::RasterDataset;
 use crate::error::Result;
 use crate::location::LocationDataset;

@@ -244,24 +244,38 @@ fn at_points(
     tally: &mut Tally,
 ) -> Result<Part> {
     let known = known(dataset, periods)?;
-    let years = known.clone().map_or(Years::All, Years::List);
-    // Options that only tables have are meant for the tables of the join.
-    let mut asked = match dataset {
-        Dataset::Patch(_) => request.sample.clone(),
-        _ => SampleRequest { codes: request.sample.codes, ..SampleRequest::default() },
-    };
-    asked.years = match years {
-        Years::List(list) if list.is_empty() && matches!(dataset, Dataset::Raster(_)) => {
-            return missing(dataset, points.lon.len() * periods.len());
-        }
-        Years::List(list) if list.is_empty() => Years::All,
-        years => years,
+    let Some(asked) = asked_of(dataset, known.as_deref(), &request.sample) else {
+        return missing(dataset, points.lon.len() * periods.len());
     };
     let (sampled, more) = dataset.sample(points.clone(), &asked)?;
     tally.add(&more);
     let own = sampled.status.len() / points.lon.len().max(1);
     let sources = sources(known.as_deref(), periods);
     spread(part(sampled), &sources, own)
+}
+
+/// What a dataset of a join is asked at points; `None` of a raster that holds none of the years asked for.
+fn asked_of(dataset: &Dataset, known: Option<&[i32]>, sample: &SampleRequest) -> Option<SampleRequest> {
+    // Options that only tables have are meant for the tables of the join.
+    let asked = match dataset {
+        Dataset::Patch(_) => sample.clone(),
+        _ => SampleRequest { codes: sample.codes, ..SampleRequest::default() },
+    };
+    let years = match known {
+        Some([]) if matches!(dataset, Dataset::Raster(_)) => return None,
+        None | Some([]) => Years::All,
+        Some(years) => Years::List(years.to_vec()),
+    };
+    Some(SampleRequest { years, ..asked })
+}
+
+/// The same, for an estimate.
+///
+/// # Errors
+/// As [`join_points`].
+pub(crate) fn asked(dataset: &Dataset, request: &JoinRequest) -> Result<Option<SampleRequest>> {
+    let known = known(dataset, &periods(&request.sample.years))?;
+    Ok(asked_of(dataset, known.as_deref(), &request.sample))
 }
 
 /// A raster that holds none of the years asked for.

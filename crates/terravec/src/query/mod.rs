@@ -5,8 +5,8 @@ pub mod extract;
 pub mod gridded;
 pub mod join;
 mod layer;
-pub(crate) mod places;
 pub(crate) mod pixels;
+pub(crate) mod places;
 pub mod reduce;
 pub mod resample;
 pub mod sample;
@@ -14,7 +14,7 @@ pub mod stack;
 pub(crate) mod target;
 mod warp;
 
-pub(crate) use target::bounds_of;
+pub(crate) use target::{bounds_of, meets};
 
 /// The box around regions, degrees.
 ///

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use terravec_geo::LonLatBox;
-use terravec_io::vector::Points;
+use geo_types::MultiPolygon;
+use terravec_geo::polygon::touches_box;
+use terravec_geo::{BBox, LonLatBox};
+use terravec_io::vector::{Points, Regions};
 
 use super::extract::Area;
 use super::target::bounds_of;
@@ -17,8 +19,9 @@ const CELL: f64 = 0.5;
 pub(crate) enum Places {
     /// All of it.
     Everywhere,
-    /// What touches one of these boxes, by the cells that each covers. Points are boxes without extent.
-    Boxes { boxes: Vec<LonLatBox>, cells: HashMap<(i16, i16), Vec<u32>> },
+    /// What touches one of these boxes, by the cells that each covers, and the polygon in it, where there are polygons. Points are boxes
+    /// without extent.
+    Boxes { boxes: Vec<LonLatBox>, polygons: Vec<MultiPolygon<f64>>, cells: HashMap<(i16, i16), Vec<u32>> },
 }
 
 impl Places {
@@ -32,7 +35,7 @@ impl Places {
                 false
             });
         }
-        Self::Boxes { boxes, cells }
+        Self::Boxes { boxes, polygons: Vec::new(), cells }
     }
 
     /// The places of these points; those without one are left out.
@@ -41,19 +44,36 @@ impl Places {
         Self::of_boxes(at.map(|(x, y)| LonLatBox { west: *x, south: *y, east: *x, north: *y }).collect())
     }
 
-    /// The places of an area: of polygons, the box of each.
+    /// The places of an area. Of polygons that are not to be cut out, the box around them.
     ///
     /// # Errors
     /// If it holds no polygon, or is a grid that lies nowhere.
     pub(crate) fn of_area(area: &Area) -> Result<Self> {
-        Ok(boxes_of(area)?.map_or(Self::Everywhere, Self::of_boxes))
+        let whole = bounds_of(area)?;
+        let Area::Regions { regions, mask: true, .. } = area else {
+            return Ok(whole.map_or(Self::Everywhere, |b| Self::of_boxes(vec![b])));
+        };
+        let parts: Vec<(LonLatBox, MultiPolygon<f64>)> = parts(regions).collect();
+        let (boxes, shapes) = parts.into_iter().unzip();
+        let mut places = Self::of_boxes(boxes);
+        if let Self::Boxes { polygons, .. } = &mut places {
+            *polygons = shapes;
+        }
+        Ok(places)
     }
 
     /// Whether `other` touches one of them.
     pub(crate) fn touch(&self, other: &LonLatBox) -> bool {
-        let Self::Boxes { boxes, cells } = self else { return true };
-        let near = |cell| cells.get(&cell).is_some_and(|ids| ids.iter().any(|&i| boxes[i as usize].intersects(other)));
-        each_cell(other, near)
+        let Self::Boxes { boxes, polygons, cells } = self else { return true };
+        let mut near: Vec<usize> = Vec::new();
+        let found = each_cell(other, |cell| {
+            let here = cells.get(&cell).into_iter().flatten().map(|&i| i as usize);
+            near.extend(here.filter(|&i| boxes[i].intersects(other)));
+            polygons.is_empty() && !near.is_empty()
+        });
+        near.sort_unstable();
+        near.dedup();
+        found || near.into_iter().any(|i| other.split().iter().any(|b| reaches(&polygons[i], b)))
     }
 
     /// The smallest box around all; `None` for everywhere.
@@ -80,18 +100,22 @@ impl Places {
 pub(crate) fn boxes_of(area: &Area) -> Result<Option<Vec<LonLatBox>>> {
     let whole = bounds_of(area)?;
     let Area::Regions { regions, .. } = area else { return Ok(whole.map(|b| vec![b])) };
-    let bounds = |m: &geo_types::MultiPolygon<f64>| {
-        let corners = m.iter().flat_map(|p| p.exterior().coords());
-        let at = |b: LonLatBox, c: &geo_types::Coord<f64>| LonLatBox {
-            west: b.west.min(c.x),
-            south: b.south.min(c.y),
-            east: b.east.max(c.x),
-            north: b.north.max(c.y),
-        };
-        let none = LonLatBox { west: 180.0, south: 90.0, east: -180.0, north: -90.0 };
-        Some(corners.fold(none, at)).filter(|b| b.west <= b.east)
-    };
-    Ok(Some(regions.polygons.iter().filter_map(bounds).collect()))
+    Ok(Some(parts(regions).map(|(b, _)| b).collect()))
+}
+
+/// Each polygon with the box around it: parts of a country may lie far from one another.
+fn parts(regions: &Regions) -> impl Iterator<Item = (LonLatBox, MultiPolygon<f64>)> {
+    regions.polygons.iter().flat_map(|m| m.iter()).filter_map(|p| {
+        let b = BBox::of_points(p.exterior().coords().map(|c| (c.x, c.y)))?;
+        let lonlat = LonLatBox { west: b.min_x, south: b.min_y, east: b.max_x, north: b.max_y };
+        Some((lonlat, MultiPolygon(vec![p.clone()])))
+    })
+}
+
+/// Whether a polygon touches a box, which may reach beyond 180 degrees, as may the polygon.
+pub(crate) fn reaches(polygon: &MultiPolygon<f64>, b: &BBox) -> bool {
+    let turned = |turn: f64| BBox { min_x: b.min_x + turn, max_x: b.max_x + turn, ..*b };
+    [0.0, 360.0, -360.0].into_iter().any(|turn| touches_box(polygon, &turned(turn)))
 }
 
 /// Calls `found` with each cell that a box covers, until it says that this is enough.
@@ -109,6 +133,7 @@ fn each_cell(b: &LonLatBox, mut found: impl FnMut((i16, i16)) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use geo_types::polygon;
 
     fn boxed(west: f64, south: f64, east: f64, north: f64) -> LonLatBox {
         LonLatBox { west, south, east, north }
@@ -122,7 +147,7 @@ mod tests {
             let east = x + rng.f64() * size;
             boxed(x, y, if east > 180.0 { east - 360.0 } else { east }, y + rng.f64() * size)
         };
-        let boxes: Vec<_> = (0..60).map(|i| any(if i % 2 == 0 { 0.0 } else { 8.0 })).collect();
+        let boxes: Vec<_> = (0..200).map(|i| any(if i % 2 == 0 { 0.0 } else { 8.0 })).collect();
         let places = Places::of_boxes(boxes.clone());
         let mut touched = 0;
         for _ in 0..4000 {
@@ -131,15 +156,42 @@ mod tests {
             assert_eq!(places.touch(&other), truth, "{other:?}");
             touched += usize::from(truth);
         }
-        assert!(Places::of_boxes(vec![boxed(-180.0, 0.0, -180.0, 0.0)]).touch(&boxed(179.0, -1.0, 180.0, 1.0)));
+        assert!(
+            Places::of_boxes(vec![boxed(-180.0, 0.0, -180.0, 0.0)]).touch(&boxed(179.0, -1.0, 180.0, 1.0))
+        );
         assert!(touched > 200 && touched < 3800);
         assert!(Places::Everywhere.touch(&boxed(0.0, 0.0, 1.0, 1.0)));
         assert!(!Places::of_boxes(Vec::new()).touch(&boxed(0.0, 0.0, 1.0, 1.0)));
     }
 
     #[test]
+    fn of_polygons_the_box_is_not_enough() {
+        let strip = polygon![(x: 0.0, y: 0.0), (x: 1.0, y: 0.0), (x: 21.0, y: 20.0), (x: 20.0, y: 20.0)];
+        let area = |mask| {
+            let columns =
+                arrow::array::RecordBatch::new_empty(std::sync::Arc::new(arrow::datatypes::Schema::empty()));
+            let regions =
+                Regions { polygons: vec![MultiPolygon(vec![strip.clone()])], columns, warnings: Vec::new() };
+            Area::Regions { regions, mask, all_touched: false }
+        };
+        let (cut, whole) = (Places::of_area(&area(true)).unwrap(), Places::of_area(&area(false)).unwrap());
+        for (b, touches) in [
+            (boxed(10.0, 9.0, 11.0, 10.0), true),
+            (boxed(2.0, 15.0, 4.0, 17.0), false),
+            (boxed(30.0, 0.0, 31.0, 1.0), false),
+        ] {
+            assert_eq!(cut.touch(&b), touches, "{b}");
+            // Where nothing is cut away, all of the window is wanted.
+            assert_eq!(whole.touch(&b), b.west < 25.0, "{b}");
+        }
+    }
+
+    #[test]
     fn bounds_hold_all() {
-        assert_eq!(Places::of_boxes(vec![boxed(179.0, 0.0, -179.0, 1.0)]).bounds(), Some(boxed(179.0, 0.0, -179.0, 1.0)));
+        assert_eq!(
+            Places::of_boxes(vec![boxed(179.0, 0.0, -179.0, 1.0)]).bounds(),
+            Some(boxed(179.0, 0.0, -179.0, 1.0))
+        );
         let two = Places::of_boxes(vec![boxed(179.0, 0.0, -179.0, 1.0), boxed(3.0, 4.0, 5.0, 6.0)]);
         assert_eq!(two.bounds(), Some(boxed(-180.0, 0.0, 180.0, 6.0)));
         assert_eq!(Places::Everywhere.bounds(), None);

@@ -99,27 +99,8 @@ pub fn reduce(
         band_names,
     };
     let (mut sources, mut found) = (Vec::new(), false);
-    for i in 0..regions.polygons.len() {
-        let one = Regions {
-            polygons: vec![regions.polygons[i].clone()],
-            columns: regions.columns.slice(i, 1),
-            warnings: Vec::new(),
-        };
-        let request = Request {
-            area: Area::Regions { regions: one, mask: true, all_touched },
-            resampling: Resampling::Nearest,
-            ..request.clone()
-        };
-        // A row without a geometry has no pixels.
-        let plan = if regions.polygons[i].0.is_empty() {
-            None
-        } else {
-            match Extraction::plan(dataset.clone(), &request) {
-                Ok(plan) => Some(plan),
-                Err(Error::Outside { .. }) => None,
-                Err(e) => return Err(e),
-            }
-        };
+    for plan in each(&dataset, regions, all_touched, request) {
+        let plan = plan?;
         for p in 0..out.periods.len() {
             let mut fold = Fold::new(depth, how);
             if let Some(plan) = &plan {
@@ -161,6 +142,45 @@ pub fn reduce(
     out.provenance.years = out.periods.iter().copied().flatten().collect();
     out.provenance.request = serde_json::json!({ "verb": "extract", "reduce": how.name(), "polygons": regions.polygons.len(), "all_touched": all_touched });
     Ok(out)
+}
+
+/// How the pixels of each polygon are read; `None` where a row has no geometry, or lies outside.
+fn each(
+    dataset: &Gridded,
+    regions: &Regions,
+    all_touched: bool,
+    request: &Request,
+) -> impl Iterator<Item = Result<Option<Extraction>>> {
+    (0..regions.polygons.len()).map(move |i| {
+        let one = Regions {
+            polygons: vec![regions.polygons[i].clone()],
+            columns: regions.columns.slice(i, 1),
+            warnings: Vec::new(),
+        };
+        let request = Request {
+            area: Area::Regions { regions: one, mask: true, all_touched },
+            resampling: Resampling::Nearest,
+            ..request.clone()
+        };
+        if regions.polygons[i].0.is_empty() {
+            return Ok(None);
+        }
+        match Extraction::plan(dataset.clone(), &request) {
+            Ok(plan) => Ok(Some(plan)),
+            Err(Error::Outside { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    })
+}
+
+/// The plans of those polygons that have one.
+pub(crate) fn plans(
+    dataset: &Gridded,
+    regions: &Regions,
+    all_touched: bool,
+    request: &Request,
+) -> impl Iterator<Item = Result<Extraction>> {
+    each(dataset, regions, all_touched, request).filter_map(Result::transpose)
 }
 
 /// Vectors of one polygon, coming in blocks.

@@ -1,10 +1,12 @@
 //! Where an answer lies: from an area, a CRS and a resolution to a grid.
 
 use geo_types::{LineString, MultiPolygon, Polygon};
-use terravec_geo::{BBox, Crs, Grid, LonLatBox, Transform, transform_bbox};
+use terravec_geo::{BBox, Crs, Grid, LonLatBox, Transform, polygon, transform_bbox};
+use terravec_io::vector::Regions;
 
 use super::extract::{Area, Request};
 use super::layer::Layer;
+use super::places::reaches;
 use crate::dataset::RasterDataset;
 use crate::error::{Error, Result};
 
@@ -28,14 +30,45 @@ pub(crate) fn bounds_of(area: &Area) -> Result<Option<LonLatBox>> {
                 Error::query("the region file holds no polygon", "give a file with at least one polygon")
             })?;
             let init = LonLatBox { west: first.x, south: first.y, east: first.x, north: first.y };
-            Ok(Some(points.fold(init, |b, p| LonLatBox {
+            let plain = points.fold(init, |b, p| LonLatBox {
                 west: b.west.min(p.x),
                 south: b.south.min(p.y),
                 east: b.east.max(p.x),
                 north: b.north.max(p.y),
-            })))
+            });
+            Ok(Some(across(&plain, regions)))
         }
     }
+}
+
+/// The smaller box across the antimeridian, for polygons on both of its sides.
+fn across(plain: &LonLatBox, regions: &Regions) -> LonLatBox {
+    if plain.width() <= 180.0 || plain.west < -180.0 || plain.east > 180.0 {
+        return *plain;
+    }
+    let extent = |p: &Polygon<f64>| BBox::of_points(p.exterior().coords().map(|c| (c.x, c.y)));
+    let mut spans: Vec<BBox> = regions.polygons.iter().flat_map(|m| m.iter()).filter_map(extent).collect();
+    spans.sort_by(|a, b| a.min_x.total_cmp(&b.min_x));
+    // The widest gap between polygons is what the box leaves out.
+    let (mut reach, mut gap) = (plain.west, (0.0, plain.east, plain.west));
+    for span in spans {
+        if span.min_x - reach > gap.0 {
+            gap = (span.min_x - reach, reach, span.min_x);
+        }
+        reach = reach.max(span.max_x);
+    }
+    // On a grid in degrees a box across is as wide as the world, and so has to be much smaller to be the better one.
+    match 360.0 - gap.0 < plain.width() / 2.0 {
+        true => LonLatBox { west: gap.2, east: gap.1, ..*plain },
+        false => *plain,
+    }
+}
+
+/// Whether an area may have something in a box in degrees, which may reach beyond 180: of polygons, whether one touches it. What else
+/// bounds the area is not looked at.
+pub(crate) fn meets(area: &Area, b: &BBox) -> bool {
+    let Area::Regions { regions, .. } = area else { return true };
+    regions.polygons.iter().any(|p| reaches(p, b))
 }
 
 /// A box in degrees, in another CRS.
@@ -53,7 +86,18 @@ pub(super) fn project_box(area: &LonLatBox, crs: &Crs) -> Result<BBox> {
 const MAX_EDGE: f64 = 0.05;
 
 /// All polygons in another CRS, as one.
-pub(super) fn project(polygons: &[MultiPolygon<f64>], crs: &Crs) -> Result<MultiPolygon<f64>> {
+///
+/// Of polygons that reach far beyond `grid` only what lies near it is kept: projections know no place half a world away.
+pub(super) fn project(polygons: &[MultiPolygon<f64>], grid: &Grid) -> Result<MultiPolygon<f64>> {
+    let crs = &grid.crs;
+    let near = near(grid);
+    let near: Vec<MultiPolygon<f64>> = polygons
+        .iter()
+        .flat_map(|p| match &near {
+            Some(boxes) => boxes.iter().map(|b| polygon::clip(p, b)).collect(),
+            None => vec![p.clone()],
+        })
+        .collect();
     let to = Transform::new(&Crs::wgs84(), crs).map_err(Error::geo(format!("to {crs}")))?;
     let ring = |line: &LineString<f64>| -> Result<LineString<f64>> {
         let mut out = Vec::with_capacity(line.0.len());
@@ -70,8 +114,7 @@ pub(super) fn project(polygons: &[MultiPolygon<f64>], crs: &Crs) -> Result<Multi
         let place = |(x, y)| to.point(x, y).map_err(Error::geo(format!("a vertex of the region in {crs}")));
         Ok(LineString::from(out.into_iter().map(place).collect::<Result<Vec<_>>>()?))
     };
-    polygons
-        .iter()
+    near.iter()
         .flat_map(|multi| &multi.0)
         .map(|p| {
             let holes = p.interiors().iter().map(ring).collect::<Result<Vec<_>>>()?;
@@ -79,6 +122,22 @@ pub(super) fn project(polygons: &[MultiPolygon<f64>], crs: &Crs) -> Result<Multi
         })
         .collect::<Result<Vec<_>>>()
         .map(MultiPolygon)
+}
+
+/// The place of a grid in degrees and a degree around it, where that is small: west and east of the antimeridian.
+fn near(grid: &Grid) -> Option<Vec<BBox>> {
+    let b = grid.lonlat_bbox().ok().filter(|b| b.width() < 170.0)?;
+    let (south, north) = ((b.south - 1.0).max(-90.0), (b.north + 1.0).min(90.0));
+    // Nearer to the poles a degree is short.
+    let margin = 1.0 / south.abs().max(north.abs()).to_radians().cos().max(0.1);
+    let (west, east) = (b.west - margin, b.west + b.width() + margin);
+    let here = BBox::new(west, south, east, north);
+    let turned = |turn: f64| BBox { min_x: west + turn, max_x: east + turn, ..here };
+    Some(match (west < -180.0, east > 180.0) {
+        (true, _) => vec![here, turned(360.0)],
+        (_, true) => vec![here, turned(-360.0)],
+        _ => vec![here],
+    })
 }
 
 /// The grid of the answer: the tiles' own lattice where there is one and no other is asked for, else the lattice of the

@@ -12,11 +12,15 @@ use crate::args::{Assess, Cli, Fit};
 use crate::report::{Failure, print_json};
 
 pub(super) fn fit(cli: &Cli, args: &Fit, values: bool) -> Outcome {
-    check_absent(&args.output, args.force)?;
-    writable(&args.output)?;
+    // Absent only in a dry run, which writes nothing.
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
+    if !args.labels.bound.dry_run {
+        check_absent(output, args.force)?;
+        writable(output)?;
+    }
     let fit = how(&args.learner, values)?;
     let colours = args.colours.as_deref().map(read_colours).transpose()?;
-    let labelled = labelled(cli, &args.labels, args.learner.seed, values)?;
+    let Some(labelled) = labelled(cli, &args.labels, args.learner.seed, values)? else { return Ok(()) };
     let column = &args.labels.column;
     let (mut model, assessments) = if args.no_assess {
         (Model::learn(&fit, &labelled, column)?, Vec::new())
@@ -26,10 +30,10 @@ pub(super) fn fit(cli: &Cli, args: &Fit, values: bool) -> Outcome {
     if let Some(colours) = colours {
         model.paint(&colours)?;
     }
-    model.save(&args.output, args.force)?;
+    model.save(output, args.force)?;
     if cli.json() {
         print_json(&serde_json::json!({
-            "output": args.output,
+            "output": output,
             "model": model.summary(),
             "training": model.training,
             "notes": labelled.notes,
@@ -39,7 +43,7 @@ pub(super) fn fit(cli: &Cli, args: &Fit, values: bool) -> Outcome {
         }));
         return Ok(());
     }
-    println!("{}: {}", args.output.display(), model.summary());
+    println!("{}: {}", output.display(), model.summary());
     show::assessments(&assessments);
     super::super::extract::print_attribution(&labelled.provenance);
     Ok(())
@@ -48,7 +52,7 @@ pub(super) fn fit(cli: &Cli, args: &Fit, values: bool) -> Outcome {
 pub(super) fn assess(cli: &Cli, args: &Assess, values: bool) -> Outcome {
     let fit = how(&args.learner, values)?;
     let model = args.model.as_deref().map(Model::load).transpose()?;
-    let labelled = labelled(cli, &args.labels, args.learner.seed, values)?;
+    let Some(labelled) = labelled(cli, &args.labels, args.learner.seed, values)? else { return Ok(()) };
     let (assessments, notes) = match &model {
         Some(model) => {
             model.check_vectors(&labelled.provenance, labelled.x.names(), args.allow_mix)?;

@@ -5,10 +5,11 @@ mod fit;
 mod predict;
 mod show;
 
-use terravec::{Area, Dataset, Request, SampleRequest};
+use terravec::{Area, Dataset, Request, SampleRequest, estimate};
 use terravec_analysis::learn::{self, LabelRequest, Labelled, Learner};
 use terravec_io::vector;
 
+use super::estimate::settled;
 use super::{Outcome, dataset, years};
 use crate::args::{Classify, Cli, Labels, LearnerArgs, Regress};
 use crate::report::Failure;
@@ -57,8 +58,8 @@ fn how(args: &LearnerArgs, values: bool) -> Result<learn::Fit, Failure> {
     Ok(fit)
 }
 
-/// Labels with their vectors. What can't be used is said.
-fn labelled(cli: &Cli, args: &Labels, seed: u64, values: bool) -> Result<Labelled, Failure> {
+/// Labels with their vectors, `None` in a dry run. What can't be used is said.
+fn labelled(cli: &Cli, args: &Labels, seed: u64, values: bool) -> Result<Option<Labelled>, Failure> {
     let request = LabelRequest {
         column: args.column.clone(),
         values,
@@ -72,8 +73,11 @@ fn labelled(cli: &Cli, args: &Labels, seed: u64, values: bool) -> Result<Labelle
     let labelled = match vector::read_points(&args.labels) {
         Ok(points) => {
             say(&points.warnings);
-            let (sampled, tally) =
-                dataset.sample(points, &SampleRequest { years, ..SampleRequest::default() })?;
+            let request_points = SampleRequest { years, ..SampleRequest::default() };
+            if settled(cli, &args.bound, || estimate::sample(&dataset, &points, &request_points))? {
+                return Ok(None);
+            }
+            let (sampled, tally) = dataset.sample(points, &request_points)?;
             say(tally.warning().as_slice());
             Labelled::from_sampled(&sampled, &request)?
         }
@@ -82,11 +86,15 @@ fn labelled(cli: &Cli, args: &Labels, seed: u64, values: bool) -> Result<Labelle
             let Ok(regions) = vector::read_regions(&args.labels) else { return Err(no_points.into()) };
             say(&regions.warnings);
             let base = Request { area: Area::All, years, ..Request::default() };
+            let cost = || estimate::regions(&dataset.gridded()?, &regions, false, &base);
+            if settled(cli, &args.bound, cost)? {
+                return Ok(None);
+            }
             Labelled::from_regions(&dataset.gridded()?, &regions, &base, &request)?
         }
     };
     say(&labelled.notes);
-    Ok(labelled)
+    Ok(Some(labelled))
 }
 
 fn say(notes: &[String]) {

@@ -1,12 +1,15 @@
 //! `predict`: a region as a COG, or points as a table.
 
+use std::path::Path;
+
 use terravec::sink::check_absent;
-use terravec::{Area, Extraction, SampleRequest, table};
+use terravec::{Extraction, SampleRequest, estimate, table};
 use terravec_analysis::learn::{Model, Task};
 use terravec_analysis::map::{Mapped, Outputs, predict, predictions};
-use terravec_io::vector::{self, write_table};
+use terravec_io::vector::write_table;
 
-use super::super::{Outcome, bbox, dataset, extract, sample, writable, years};
+use super::super::estimate::settled;
+use super::super::{Outcome, area, dataset, extract, sample, writable, years};
 use super::say;
 use crate::args::{Cli, Predict};
 use crate::report::{Bar, Failure, print_json};
@@ -26,15 +29,18 @@ pub(super) fn run(cli: &Cli, args: &Predict, values: bool) -> Outcome {
 }
 
 fn region(cli: &Cli, args: &Predict, model: &Model) -> Outcome {
+    // Absent only in a dry run, which writes nothing.
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
     let outputs = Outputs {
-        map: Some(&args.output),
+        map: Some(output),
         quality: args.quality.as_deref(),
         picture: args.picture.as_deref(),
         polygons: args.polygons.as_deref(),
         inside_only: args.inside_only,
     };
-    let files = [Some(&args.output), args.quality.as_ref(), args.picture.as_ref(), args.polygons.as_ref()];
-    for (path, endings) in files.into_iter().zip([&["tif", "tiff"][..], &["tif", "tiff"], &["png"], &[]]) {
+    let files = [Some(output), args.quality.as_deref(), args.picture.as_deref(), args.polygons.as_deref()];
+    let checked = files.into_iter().filter(|_| !args.bound.dry_run);
+    for (path, endings) in checked.zip([&["tif", "tiff"][..], &["tif", "tiff"], &["png"], &[]]) {
         let Some(path) = path else { continue };
         writable(path)?;
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
@@ -45,17 +51,10 @@ fn region(cli: &Cli, args: &Predict, model: &Model) -> Outcome {
             ));
         }
     }
-    outputs.check_absent(args.target.force)?;
-    let area = match (&args.region, bbox(args.bbox.as_deref())?) {
-        (Some(file), _) => {
-            let regions = vector::read_regions(file)?;
-            say(&regions.warnings);
-            Area::Regions { regions, mask: true, all_touched: false }
-        }
-        (None, Some(b)) => Area::Box(b),
-        (None, None) => Area::All,
-    };
-    let request = extract::request(&args.target, area, false)?;
+    if !args.bound.dry_run {
+        outputs.check_absent(args.target.force)?;
+    }
+    let request = extract::request(&args.target, area(&args.place)?, false)?;
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let plan = Extraction::plan(dataset.gridded()?, &request)?;
     model.check_vectors(&plan.provenance, &plan.band_names, args.allow_mix)?;
@@ -65,6 +64,9 @@ fn region(cli: &Cli, args: &Predict, model: &Model) -> Outcome {
             format!("there are vectors of several years: {}", years.join(", ")),
             "choose one with --year",
         ));
+    }
+    if settled(cli, &args.bound, || estimate::extract(&plan))? {
+        return Ok(());
     }
     let bar = Bar::new("predicting", cli.quiet);
     let mapped = predict(model, &plan, 0, &outputs, &|done, all| bar.set(done, all))?;
@@ -127,11 +129,19 @@ fn rows(cli: &Cli, args: &Predict, model: &Model, points: &str) -> Outcome {
     if let Some((_, flag)) = given.iter().find(|(given, _)| *given) {
         return Err(Failure::usage(format!("{flag} is for regions"), "leave it out with --points"));
     }
-    check_absent(&args.output, target.force)?;
-    writable(&args.output)?;
+    // Absent only in a dry run, which writes nothing.
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
+    if !args.bound.dry_run {
+        check_absent(output, target.force)?;
+        writable(output)?;
+    }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let request = SampleRequest { years: years(target.year.as_deref())?, ..SampleRequest::default() };
-    let (sampled, tally) = dataset.sample(sample::read_points(points)?, &request)?;
+    let points = sample::read_points(points)?;
+    if settled(cli, &args.bound, || estimate::sample(&dataset, &points, &request))? {
+        return Ok(());
+    }
+    let (sampled, tally) = dataset.sample(points, &request)?;
     say(tally.warning().as_slice());
     model.check_vectors(&sampled.provenance, &sampled.band_names, args.allow_mix)?;
     let nothing = dataset.why_nothing(&sampled);
@@ -142,13 +152,13 @@ fn rows(cli: &Cli, args: &Predict, model: &Model, points: &str) -> Outcome {
     let mut spec = table::spec(&provenance, Vec::new(), false);
     spec.metadata.retain(|(key, _)| key != "emb");
     spec.metadata.push(("terravec_model".to_string(), model.summary()));
-    write_table(&args.output, std::iter::once(batch), &spec)?;
+    write_table(output, std::iter::once(batch), &spec)?;
     if cli.json() {
         print_json(&serde_json::json!({
-            "output": args.output, "rows": all, "predicted": valid, "model": model.summary(), "provenance": provenance,
+            "output": output, "rows": all, "predicted": valid, "model": model.summary(), "provenance": provenance,
         }));
     } else {
-        println!("{}: {valid} of {all} rows predicted", args.output.display());
+        println!("{}: {valid} of {all} rows predicted", output.display());
         extract::print_attribution(&provenance);
     }
     if let Some(covered) = nothing {
