@@ -44,9 +44,11 @@ impl Vars {
         })
     }
 
-    /// How long a host is waited for: `TERRAVEC_PATIENCE`, in seconds.
+    /// How long a host is waited for: `TERRAVEC_PATIENCE`, in seconds; and whether it is asked again meanwhile, which
+    /// `TERRAVEC_NO_HEDGE` forbids.
     pub(crate) fn patience(&self) -> HttpOptions {
-        HttpOptions::with_patience(self.get(&["TERRAVEC_PATIENCE"]).and_then(|s| s.parse().ok()))
+        let patience = self.get(&["TERRAVEC_PATIENCE"]).and_then(|s| s.parse().ok());
+        HttpOptions { hedge: !self.yes("TERRAVEC_NO_HEDGE"), ..HttpOptions::with_patience(patience) }
     }
 
     /// Whether a variable says yes.
