@@ -51,6 +51,10 @@ impl Remote {
                 | StatusCode::NOT_IMPLEMENTED,
                 Ask::Last(_),
             ) => Err(self.no_suffixes(net, door, None)),
+            // Some fail where an object is shorter than the end that is asked for.
+            (StatusCode::INTERNAL_SERVER_ERROR, Ask::Last(_)) => {
+                Err(Final(SourceError::RangesIgnored { url: self.web.shown.clone(), size: None }))
+            }
             _ => Err(self.refusal(answer).await),
         }
     }
