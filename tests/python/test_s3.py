@@ -72,7 +72,15 @@ def test_names_of_any_kind_are_signed_and_read(s3, tmp_path, name):
     path = f"s3://bucket/odd/{name}/{name}.tif"
     lines = []
     for cli, dataset in [(s3(), path), (s3(), TILE)]:
-        cli("sample", f"alphaearth={dataset}", "--points", "-88.77,44.295", "--force", "-o", tmp_path / "o.csv")
+        cli(
+            "sample",
+            f"alphaearth={dataset}",
+            "--points",
+            "-88.77,44.295",
+            "--force",
+            "-o",
+            tmp_path / "o.csv",
+        )
         lines.append((tmp_path / "o.csv").read_text().split("\n")[1].split(","))
     # The vector; before it stands where it is from.
     assert lines[0][-64:] == lines[1][-64:] and float(lines[0][-1])

@@ -11,7 +11,8 @@ use terravec_io::source::{Source, SourceError};
 
 use crate::error::{Error, Result};
 
-/// Bytes of a piece: one request.
+/// Bytes of a piece, which is one request: few at first, so that on a slow line there is soon something to keep.
+const FIRST_PIECE: u64 = 1 << 20;
 const PIECE: u64 = 4 << 20;
 /// Pieces of one file that are on their way or wait to be written.
 const AHEAD: usize = 8;
@@ -21,7 +22,7 @@ const ALL: usize = 24;
 /// A range of a file that is being fetched.
 pub(super) struct Flow<'a> {
     source: &'a dyn Source,
-    end: u64,
+    range: Range<u64>,
     /// Files that share the memory.
     files: &'a AtomicUsize,
     state: Mutex<State>,
@@ -39,17 +40,20 @@ struct State {
 impl<'a> Flow<'a> {
     pub(super) fn new(source: &'a dyn Source, range: Range<u64>, files: &'a AtomicUsize) -> Self {
         let state = State { asked: range.start, taken: range.start, here: BTreeMap::new(), over: false };
-        Self { source, end: range.end, files, state: Mutex::new(state), changed: Condvar::new() }
+        Self { source, range, files, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Hands `take` every piece, until it or the source fails.
     pub(super) fn run(&self, mut take: impl FnMut(Bytes) -> Result<()>) -> Result<()> {
-        let pieces = (self.end - self.lock().taken).div_ceil(PIECE);
+        let most = (self.range.end - self.range.start).div_ceil(FIRST_PIECE).min(AHEAD as u64);
         std::thread::scope(|scope| {
-            for _ in 0..pieces.min(AHEAD as u64) {
-                scope.spawn(|| self.ask());
-            }
-            let done = (0..pieces).try_for_each(|_| take(self.next()?));
+            (0..most).for_each(|_| drop(scope.spawn(|| self.ask())));
+            let done = (|| {
+                while let Some(piece) = self.next()? {
+                    take(piece)?;
+                }
+                Ok(())
+            })();
             self.lock().over = true;
             self.changed.notify_all();
             done
@@ -69,13 +73,15 @@ impl<'a> Flow<'a> {
         loop {
             let mut state = self.lock();
             let share = || (ALL / self.files.load(Ordering::Relaxed).max(1)).clamp(1, AHEAD) as u64;
-            while !state.over && state.asked < self.end && state.asked - state.taken >= share() * PIECE {
+            let end = self.range.end;
+            while !state.over && state.asked < end && state.asked - state.taken >= share() * PIECE {
                 state = self.wait(state);
             }
-            if state.over || state.asked >= self.end {
+            if state.over || state.asked >= end {
                 return;
             }
-            let piece = state.asked..(state.asked + PIECE).min(self.end);
+            let length = ((state.asked - self.range.start) / AHEAD as u64).clamp(FIRST_PIECE, PIECE);
+            let piece = state.asked..(state.asked + length).min(end);
             state.asked = piece.end;
             drop(state);
             let start = piece.start;
@@ -86,11 +92,14 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// The next piece.
-    fn next(&self) -> Result<Bytes> {
+    /// The next piece; `None` at the end.
+    fn next(&self) -> Result<Option<Bytes>> {
         let mut state = self.lock();
         loop {
             let at = state.taken;
+            if at >= self.range.end {
+                return Ok(None);
+            }
             if let Some(piece) = state.here.remove(&at) {
                 let piece = piece?;
                 state.taken += piece.len() as u64;
@@ -99,7 +108,7 @@ impl<'a> Flow<'a> {
                     let what = format!("{}: reading ended unexpectedly", self.source.url());
                     return Err(Error::open(what, "run again to go on"));
                 }
-                return Ok(piece);
+                return Ok(Some(piece));
             }
             state = self.wait(state);
         }

@@ -5,6 +5,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use md5::Md5;
@@ -16,8 +17,9 @@ use terravec_io::source::{Fingerprint, hex};
 use super::OWN;
 use crate::error::{Error, Result};
 
-/// Bytes after which what was written is made to be on the disk, and noted.
+/// Bytes, or time, after which what was written is made to be on the disk, and noted.
 const NOTED: u64 = 32 << 20;
+const NOTED_AFTER: Duration = Duration::from_secs(1);
 /// Pieces that may wait to be summed up.
 const WAITING: usize = 4;
 
@@ -119,7 +121,7 @@ impl Part {
             }
             Ok(())
         });
-        Notes { noted: self.at, sender: Some(sender), handle }
+        Notes { noted: self.at, last: Instant::now(), sender: Some(sender), handle }
     }
 }
 
@@ -167,6 +169,7 @@ fn sum_with<D: Digest>(path: &Path, before: u64, pieces: &Receiver<Bytes>) -> Re
 /// Notes that are being written.
 pub(super) struct Notes<'s> {
     noted: u64,
+    last: Instant,
     sender: Option<SyncSender<u64>>,
     handle: ScopedJoinHandle<'s, Result<()>>,
 }
@@ -174,8 +177,9 @@ pub(super) struct Notes<'s> {
 impl Notes<'_> {
     /// So much is written; whether it is time to note that, and the disk is free to.
     pub(super) fn reached(&mut self, at: u64) {
-        if at - self.noted >= NOTED && self.sender.as_ref().is_some_and(|s| s.try_send(at).is_ok()) {
-            self.noted = at;
+        let due = at - self.noted >= NOTED || self.last.elapsed() >= NOTED_AFTER;
+        if due && self.sender.as_ref().is_some_and(|s| s.try_send(at).is_ok()) {
+            (self.noted, self.last) = (at, Instant::now());
         }
     }
 
