@@ -56,7 +56,7 @@ def test_the_page_shows_what_happens(terravec, tmp_path, serve, block):
             assert (done.returncode == 0) == ("error:" not in shown)
     if killed:
         copy, original = (next((tmp_path / f).glob("*.parquet")) for f in ("copy", "archive"))
-        assert "from before" in said and copy.read_bytes() == original.read_bytes()
+        assert "were there from before" in block and copy.read_bytes() == original.read_bytes()
 
 
 def python_pages():
