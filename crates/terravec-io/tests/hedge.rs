@@ -111,12 +111,14 @@ fn none_where_it_is_forbidden() {
     assert_eq!(host.server.take_stats().requests, 2);
     // By the host.
     let source = host.source(true);
-    host.server.set_faults([
-        Rule::times(1, Fault::too_many("0")),
-        Rule::times(1, Fault::Silence(Duration::from_secs(1))),
-    ]);
-    host.one_by_one(&source, &ranges(2));
-    assert_eq!(host.server.take_stats().requests, 3, "two, and one again after 429");
+    for busy in [Fault::too_many("0"), Fault::status(429), Fault::status(503)] {
+        host.one_by_one(&source, &ranges(30));
+        host.server.take_stats();
+        let silence = Fault::Silence(Duration::from_secs(1));
+        host.server.set_faults([Rule::times(1, busy), Rule::times(1, silence)]);
+        host.one_by_one(&source, &ranges(2));
+        assert_eq!(host.server.take_stats().requests, 3, "two, and one again");
+    }
 }
 
 #[test]

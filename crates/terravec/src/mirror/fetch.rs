@@ -182,7 +182,7 @@ impl Run<'_> {
         let listed = file.sha256.clone().map(Checksum::Sha256);
         let published = listed.or_else(|| source.checksum());
         self.active.fetch_add(1, Ordering::Relaxed);
-        let sums = self.fill(&mut part, &*source, first, matches!(published, Some(Checksum::Md5(_))));
+        let sums = self.fill(&mut part, &*source, &first, matches!(published, Some(Checksum::Md5(_))));
         self.active.fetch_sub(1, Ordering::Relaxed);
         let Sums { sha256, md5 } = sums?;
         let wrong = match &published {
@@ -211,7 +211,7 @@ impl Run<'_> {
     }
 
     /// Writes what is missing, in order, while more comes and sums are made. Notes what came when more does not come.
-    fn fill(&self, part: &mut Part, source: &dyn Source, first: bytes::Bytes, md5: bool) -> Result<Sums> {
+    fn fill(&self, part: &mut Part, source: &dyn Source, first: &bytes::Bytes, md5: bool) -> Result<Sums> {
         std::thread::scope(|scope| {
             let sums = part.sum(scope, md5);
             let mut notes = part.notes(scope);
@@ -225,7 +225,7 @@ impl Run<'_> {
             };
             let came = (|| {
                 if !first.is_empty() {
-                    take(part, &first)?;
+                    take(part, first)?;
                 }
                 let flow = Flow::new(source, part.at..part.size(), &self.active);
                 flow.run(|piece| take(part, &piece))

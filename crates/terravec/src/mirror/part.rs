@@ -117,7 +117,7 @@ impl Part {
         let (path, note, known) = (self.path.clone(), self.note.clone(), self.known.clone());
         let handle = scope.spawn(move || {
             while let Ok(at) = receiver.recv() {
-                make_safe(&path, &note, Note { safe: at, ..known.clone() })?;
+                make_safe(&path, &note, &Note { safe: at, ..known.clone() })?;
             }
             Ok(())
         });
@@ -195,10 +195,10 @@ impl Notes<'_> {
 }
 
 /// Makes what was written safe, then says so.
-fn make_safe(path: &Path, place: &Path, note: Note) -> Result<()> {
+fn make_safe(path: &Path, place: &Path, note: &Note) -> Result<()> {
     File::open(path).and_then(|f| f.sync_data()).map_err(Error::write(path))?;
     let fail = || Error::write(place);
-    let text = serde_json::to_vec(&note).map_err(|e| fail()(e.into()))?;
+    let text = serde_json::to_vec(note).map_err(|e| fail()(e.into()))?;
     let pending = PendingFile::create(place).map_err(fail())?;
     pending.file().write_all(&text).map_err(fail())?;
     pending.commit().map_err(fail())

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::time::sleep;
 
-use super::fetch::{Ask, Remote, Trouble};
+use super::fetch::{Ask, HELP_BUSY, Remote, Trouble};
 use super::runtime::{Host, Net};
 
 /// No shorter wait is unusual.
@@ -142,6 +142,9 @@ async fn first_good(
         done = &mut first => (done, true),
         done = &mut second => (done, false),
     };
+    if matches!(done, Err(Trouble::Again { help: HELP_BUSY, .. })) {
+        host.pace().forbid();
+    }
     match done {
         Err(Trouble::Again { wait, .. }) if both() => {
             wait.into_iter().for_each(|wait| host.pause(wait));

@@ -33,8 +33,11 @@ pub(super) struct Net {
     handle: Handle,
     pub(super) client: reqwest::Client,
     slots: Semaphore,
-    hosts: Mutex<HashMap<(String, Option<u16>), Arc<Host>>>,
+    hosts: Mutex<HashMap<Name, Arc<Host>>>,
 }
+
+/// A host and its port.
+type Name = (String, Option<u16>);
 
 /// What all requests to a host share.
 pub(super) struct Host {
