@@ -62,3 +62,15 @@ impl Vars {
         Some(PathBuf::from(self.get(&["HOME", "USERPROFILE"])?).join(below))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_say_how_a_host_is_asked() {
+        let options = |name: &str, value: &str| Vars::only([(name, value)]).patience();
+        assert!(options("A", "").hedge && !options("TERRAVEC_NO_HEDGE", "yes").hedge);
+        assert_eq!(options("TERRAVEC_PATIENCE", "6").stall_timeout.as_secs(), 2);
+    }
+}
