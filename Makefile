@@ -19,7 +19,7 @@ export CARGO_TARGET_DIR := $(TARGET)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release test test-rust test-python wheel lint fmt bench deny clean
+.PHONY: help demo build release test test-rust test-python s3server wheel lint fmt bench deny clean
 
 help:
 	@sed -n 's/^#   \(.*\)/  \1/p' Makefile
@@ -38,7 +38,11 @@ test: test-rust test-python
 test-rust:
 	cargo test --workspace
 
-test-python: $(VENV)/.installed build wheel
+# A store that others wrote, for tests alone: no part of the workspace.
+s3server:
+	cargo build --manifest-path tests/s3server/Cargo.toml
+
+test-python: $(VENV)/.installed build s3server wheel
 	TERRAVEC_BIN=$(BIN) TERRAVEC_TARGET=$(TARGET)/debug $(VENV)/bin/pytest -q tests/python
 
 # The Python package as users get it, but for the debug profile: built as a wheel, installed in the tests' environment.

@@ -14,10 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 TESTDATA = ROOT / "testdata"
 
 
+def target():
+    """Where cargo puts binaries."""
+    default = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+    return Path(os.environ.get("TERRAVEC_TARGET", default))
+
+
 def find_binary():
     named = os.environ.get("TERRAVEC_BIN")
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return Path(named) if named else target / "debug" / "terravec"
+    return Path(named) if named else target() / "terravec"
 
 
 class Cli:
@@ -87,8 +92,7 @@ def tree(kind, name):
 @pytest.fixture(scope="session")
 def serve():
     """Starts the test server on a folder: its address, and what it served since it was last asked."""
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-    binary = Path(os.environ.get("TERRAVEC_TARGET", target)) / "terravec-testserver"
+    binary = target() / "terravec-testserver"
     started = []
 
     def start(folder, *options):

@@ -3,7 +3,11 @@
 import doctest
 import re
 import shlex
+import signal
+import subprocess
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, TESTDATA
 
@@ -16,15 +20,43 @@ def blocks():
             yield pytest.param(block, id=f"{page.name}-{i}")
 
 
+def archive(folder, serve):
+    """What stands for `s3://archive`: bundled vectors, many times over, behind a line of 8 MB/s."""
+    table = pq.read_table(TESTDATA / "alphaearth" / "labelled" / "labelled_vectors.parquet")
+    (folder / "archive").mkdir()
+    table = pa.concat_tables([table] * 45)
+    pq.write_table(table, folder / "archive" / "vectors.parquet", compression="none", use_dictionary=False)
+    url, _ = serve(folder, "--bandwidth", "8000000")
+    return {"AWS_ENDPOINT_URL": url, "AWS_NO_SIGN_REQUEST": "yes"}
+
+
+def sizes_masked(text):
+    """How much had come when it was killed differs from time to time."""
+    return re.sub(r"[0-9.]+ [kM]?B\b", "SIZE", text)
+
+
 @pytest.mark.parametrize("block", list(blocks()))
-def test_the_page_shows_what_happens(terravec, tmp_path, block):
+def test_the_page_shows_what_happens(terravec, tmp_path, serve, block):
     (tmp_path / "testdata").symlink_to(TESTDATA)
-    for part in block.strip().split("$ terravec ")[1:]:
+    killed = "timeout -s KILL" in block
+    env = terravec.env | (archive(tmp_path, serve) if killed else {})
+    parts = re.split(r"^\$ ", block.strip(), flags=re.M)[1:]
+    assert parts
+    for part in parts:
         command, _, shown = part.partition("\n")
-        done = terravec.raw(*shlex.split(command), cwd=tmp_path)
+        words = [str(terravec.binary) if word == "terravec" else word for word in shlex.split(command)]
+        done = subprocess.run(words, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=120)
         said = done.stdout + done.stderr
+        if killed:
+            said, shown = sizes_masked(said), sizes_masked(shown)
         assert said.strip() == shown.strip()
-        assert (done.returncode == 0) == ("error:" not in shown)
+        if words[0] == "timeout":
+            assert done.returncode in (137, -signal.SIGKILL)
+        else:
+            assert (done.returncode == 0) == ("error:" not in shown)
+    if killed:
+        copy, original = (next((tmp_path / f).glob("*.parquet")) for f in ("copy", "archive"))
+        assert "were there from before" in block and copy.read_bytes() == original.read_bytes()
 
 
 def python_pages():

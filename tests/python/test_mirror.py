@@ -80,6 +80,43 @@ def test_a_killed_download_goes_on_where_it_was(terravec, tmp_path, big, serve):
     assert terravec.json("info", mirror)["rows"] == terravec.json("info", big)["rows"]
 
 
+def test_many_small_files_survive_kills(terravec, tmp_path, serve):
+    """Names are given to many files at a time; whenever the command is killed, a name has all bytes and none stands in the way."""
+    import pyarrow as pa
+
+    rng = np.random.default_rng(4)
+    root = tmp_path / "many"
+    root.mkdir()
+    for i in range(300):
+        vectors = pa.array(rng.standard_normal((20, 64)).astype(np.float32).tolist())
+        pq.write_table(
+            pa.table({"lon": np.full(20, i / 10), "lat": np.full(20, 50.0), "embedding": vectors}),
+            root / f"{i:03}.parquet",
+        )
+    url, stats = serve(tmp_path, "--latency-ms", "5", "--md5")
+    terravec = s3(terravec, url)
+    mirror = tmp_path / "mirror"
+    held = 0
+    for kill in range(20):
+        running = terravec.start("download", "s3://many", "-o", mirror, "--quiet")
+        before, deadline = held, time.monotonic() + 20
+        while running.poll() is None and time.monotonic() < deadline and held <= before + kill:
+            held = len(list(mirror.glob("*.parquet")))
+        running.kill()
+        running.wait()
+        assert all(same(p, root / p.name) for p in mirror.glob("*.parquet")), "a file with its name is whole"
+        if running.returncode == 0:
+            break
+    said = terravec.json("download", "s3://many", "-o", mirror)["report"]
+    assert said["fetched"] + said["present"] == 300
+    assert all(same(mirror / p.name, p) for p in root.glob("*.parquet"))
+    assert "300 files are what was fetched" in terravec("download", mirror, "--verify").stdout
+    # Of each file its footer, its size, and then all of it at once.
+    stats()
+    terravec("download", "s3://many", "-o", tmp_path / "other", "--quiet", "--no-cache")
+    assert stats()["requests"] <= 3 * 300 + 10
+
+
 def test_an_interrupted_download_notes_what_it_has(terravec, tmp_path, big, serve):
     """After a failure in the middle only the rest is fetched."""
     url, _ = serve(big.parent, "--fault", "status:503", "--skip", "8")

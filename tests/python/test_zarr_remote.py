@@ -50,8 +50,8 @@ def test_a_point_costs_its_chunk_and_the_indexes(terravec, tmp_path, served, tes
     )
     np.testing.assert_array_equal(vectors(table)[0], stores.decoded(codes, scales)[0, :, 50, 40])
     used = stats()
-    # Opening, then of codes and of scales: the index of the shard, and the chunk.
-    assert used["requests"] <= 3 + 2 + 3
+    # Opening, then of codes and of scales the end of the shard, which is its index, and the chunk, which may come along.
+    assert used["requests"] <= 4
     # Far less than a shard: the first look at an object fetches 64 KiB.
     assert used["bytes"] < 32 * 32 * BANDS + 4 * 65_536 + 20_000
 
@@ -76,7 +76,7 @@ def test_many_points_read_each_chunk_once(terravec, tmp_path, served, tessera):
     chunks = {(r // 32, c // 32) for c, r in pixels}
     stored = len(chunks) * 32 * 32 * (BANDS + 4)
     assert used["bytes"] < 1.15 * stored + 8 * 65_536
-    assert used["requests"] < 60
+    assert used["requests"] <= 5
 
 
 def test_windows_over_http_are_those_of_the_files(terravec, tmp_path, served, tessera):
@@ -99,7 +99,7 @@ def test_the_mosaic_without_consolidated_metadata(terravec, tmp_path, serve):
     got = np.array(table["embedding"].combine_chunks().flatten())
     np.testing.assert_allclose(got, stores.signed_square(mosaic.codes[0])[:, 90, 100], rtol=1e-6)
     # zarr.json of the root, the array and two coordinates; those themselves; the index; the chunk.
-    assert stats()["requests"] <= 10
+    assert stats()["requests"] <= 8
 
 
 def test_what_is_broken_is_named(terravec, tmp_path, serve):

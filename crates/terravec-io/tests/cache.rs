@@ -42,6 +42,7 @@ impl Host {
             stall_timeout: Duration::from_millis(500),
             retry_for: Duration::from_secs(3),
             max_tries: 3,
+            hedge: false,
         };
         Arc::new(cache.wrap(HttpSource::new(&url, options).unwrap(), &url))
     }

@@ -55,6 +55,7 @@ impl Host {
             stall_timeout: Duration::from_millis(600),
             retry_for: Duration::from_secs(10),
             max_tries: 4,
+            hedge: false,
         };
         HttpSource::new(&self.url(path), options).unwrap()
     }

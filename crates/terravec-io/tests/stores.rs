@@ -31,7 +31,12 @@ fn server(root: &TempDir, store: StoreOptions) -> Server {
 }
 
 fn patient() -> HttpOptions {
-    HttpOptions { stall_timeout: Duration::from_millis(500), retry_for: Duration::from_secs(4), max_tries: 4 }
+    HttpOptions {
+        stall_timeout: Duration::from_millis(500),
+        retry_for: Duration::from_secs(4),
+        max_tries: 4,
+        hedge: false,
+    }
 }
 
 fn paths(root: &str, vars: &Vars) -> Vec<String> {

@@ -116,6 +116,17 @@ async fn send(
     let unchanged = request.header("if-range").is_none_or(|v| v == object.etag || v == object.modified);
     let ranges_ignored = matches!(fault, Some(Fault::IgnoreRange | Fault::Chunked)) || !unchanged;
     let asked = if ranges_ignored { Asked::Whole } else { request.range(object.size) };
+    let asked = match fault {
+        Some(Fault::NoSuffix(status)) if request.is_suffix() => match (status, asked) {
+            (200, _) => Asked::Whole,
+            (206, Asked::Part(range)) => Asked::Part(0..range.end - range.start),
+            _ => {
+                answer(stream, *status, &headers, b"no such ranges\n", with_body).await?;
+                return Ok(After::Keep);
+            }
+        },
+        _ => asked,
+    };
     let (status, mut body) = match asked {
         Asked::Whole => (200, 0..object.size),
         Asked::Part(range) => (206, range),

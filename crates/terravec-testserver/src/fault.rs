@@ -33,6 +33,8 @@ pub enum Fault {
     IgnoreRange,
     /// Send the whole file with status 200, in chunks and without a length.
     Chunked,
+    /// Answer ranges counted from the end with this status: 200 with the whole file, 206 with as many of its first bytes.
+    NoSuffix(u16),
     /// Tell another ETag than before.
     NewEtag,
     /// Fall silent for this long after this many bytes of the body.
@@ -72,8 +74,8 @@ impl Fault {
     }
 
     /// Reads a fault as written in a query: `status:503`, `retry-after:SECONDS`, `redirect:PATH`, `reset:AT`,
-    /// `truncate:AT`, `length:DELTA`, `range:DELTA`, `no-content-range`, `ignore-range`, `chunked`, `etag`,
-    /// `stall:MS` (after 100 bytes), `silence:MS`, `hangup`, `corrupt`.
+    /// `truncate:AT`, `length:DELTA`, `range:DELTA`, `no-content-range`, `ignore-range`, `chunked`, `no-suffix:STATUS`,
+    /// `etag`, `stall:MS` (after 100 bytes), `silence:MS`, `hangup`, `corrupt`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (name, value) = text.split_once(':').unwrap_or((text, ""));
@@ -89,6 +91,7 @@ impl Fault {
             "no-content-range" => Self::NoContentRange,
             "ignore-range" => Self::IgnoreRange,
             "chunked" => Self::Chunked,
+            "no-suffix" => Self::NoSuffix(value.parse().ok()?),
             "etag" => Self::NewEtag,
             "stall" => Self::Stall { after: 100, time: Duration::from_millis(number()?) },
             "silence" => Self::Silence(Duration::from_millis(number()?)),
@@ -110,6 +113,8 @@ pub struct Rule {
     pub skip: u64,
     /// To this many requests.
     pub times: u64,
+    /// Of which only each so-many-th.
+    pub every: u64,
 }
 
 impl Rule {
@@ -122,13 +127,19 @@ impl Rule {
     /// `fault` strikes the next `times` requests.
     #[must_use]
     pub fn times(times: u64, fault: Fault) -> Self {
-        Self { fault, path: String::new(), skip: 0, times }
+        Self { fault, path: String::new(), skip: 0, times, every: 1 }
     }
 
     /// The same after `skip` requests went well.
     #[must_use]
     pub fn after(self, skip: u64) -> Self {
         Self { skip, ..self }
+    }
+
+    /// The same to one request in `every` only.
+    #[must_use]
+    pub fn every(self, every: u64) -> Self {
+        Self { every, ..self }
     }
 
     /// The same for paths that contain `path` only.
@@ -167,7 +178,8 @@ impl Plan {
                 continue;
             }
             *met += 1;
-            if *met > rule.skip && *met - rule.skip <= rule.times {
+            let turn = met.saturating_sub(rule.skip);
+            if turn > 0 && turn <= rule.times && turn % rule.every.max(1) == 0 {
                 return Some(rule.fault.clone());
             }
         }

@@ -31,6 +31,9 @@ struct Args {
     /// The fault strikes after this many requests.
     #[arg(long, default_value_t = 0)]
     skip: u64,
+    /// Of these, the fault strikes only each so-many-th.
+    #[arg(long, default_value_t = 1)]
+    every: u64,
     /// What an Authorization or query must contain to be let in.
     #[arg(long)]
     secret: Option<String>,
@@ -69,7 +72,7 @@ fn main() -> ExitCode {
     };
     match Server::start(&args.root, options) {
         Ok(server) => {
-            server.set_faults(fault.map(|f| Rule::times(args.times, f).after(args.skip)));
+            server.set_faults(fault.map(|f| Rule::times(args.times, f).after(args.skip).every(args.every)));
             // The one line a caller waits for.
             println!("{}", server.url());
             loop {

@@ -48,6 +48,11 @@ impl Request {
         decode(value)
     }
 
+    /// Whether the range is counted from the end.
+    pub(crate) fn is_suffix(&self) -> bool {
+        self.header("range").is_some_and(|r| r.starts_with("bytes=-"))
+    }
+
     /// The one range asked for, within an object of `size` bytes.
     pub(crate) fn range(&self, size: u64) -> Asked {
         // Several ranges, other units and nonsense may be ignored, says RFC 9110.

@@ -68,10 +68,14 @@ impl Location {
         (!path.is_empty()).then(|| path.replace('\\', "/"))
     }
 
-    /// The path or address without a query: what may hold the names of folders.
+    /// The path or address without a query: what may hold the names of folders. Keys of stores have none, whatever signs they hold.
     #[must_use]
     pub fn without_query(&self) -> &str {
-        if self.is_remote() { self.0.split(['?', '#']).next().unwrap_or_default() } else { &self.0 }
+        if self.is_remote() && !is_store(&self.0) {
+            self.0.split(['?', '#']).next().unwrap_or_default()
+        } else {
+            &self.0
+        }
     }
 
     /// The last part of its path, without a query.

@@ -66,6 +66,14 @@ impl<S: Source> Source for Counting<S> {
         Ok(parts)
     }
 
+    fn read_last(&self, n: u64) -> Result<Bytes, SourceError> {
+        let end = self.inner.read_last(n)?;
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.ranges.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(end.len() as u64, Ordering::Relaxed);
+        Ok(end)
+    }
+
     fn fingerprint(&self) -> Result<Fingerprint, SourceError> {
         self.inner.fingerprint()
     }
@@ -82,6 +90,10 @@ impl<S: Source + ?Sized> Source for std::sync::Arc<S> {
 
     fn read_ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, SourceError> {
         (**self).read_ranges(ranges)
+    }
+
+    fn read_last(&self, n: u64) -> Result<Bytes, SourceError> {
+        (**self).read_last(n)
     }
 
     fn fingerprint(&self) -> Result<Fingerprint, SourceError> {

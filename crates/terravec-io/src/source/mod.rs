@@ -65,6 +65,17 @@ pub trait Source: Send + Sync + Debug {
         Ok(parts.pop().unwrap_or_default())
     }
 
+    /// The last `n` bytes, or all of an object that has fewer.
+    ///
+    /// Where the end is read first, this costs a remote source one round trip and tells the size along with it.
+    ///
+    /// # Errors
+    /// As [`Source::read_ranges`].
+    fn read_last(&self, n: u64) -> Result<Bytes, SourceError> {
+        let size = self.len()?;
+        self.read(size - size.min(n)..size)
+    }
+
     /// What tells this state of the object from another.
     ///
     /// # Errors

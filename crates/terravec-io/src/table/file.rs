@@ -72,8 +72,9 @@ impl TableFile {
     /// # Errors
     /// If the source can't be read, the file is no Parquet file, is encrypted, or its footer is broken.
     pub fn open(source: Arc<dyn Source>) -> Result<Self, TableError> {
+        let tail = source.read_last(TAIL)?;
         let size = source.len()?;
-        let footer = read_footer(source.as_ref(), size)?;
+        let footer = read_footer(source.as_ref(), size, &tail)?;
         let url = source.url().to_string();
         let damaged = |what: String| TableError::Damaged { url: url.clone(), what };
         if !thrift::is_sound(&footer) {
@@ -174,12 +175,11 @@ pub(super) fn count(n: i64) -> u64 {
     u64::try_from(n).unwrap_or(0)
 }
 
-fn read_footer(source: &dyn Source, size: u64) -> Result<Vec<u8>, TableError> {
+fn read_footer(source: &dyn Source, size: u64, tail: &[u8]) -> Result<Vec<u8>, TableError> {
     let damaged = |what: String| TableError::Damaged { url: source.url().into(), what };
     if size < (END + 4) as u64 {
         return Err(damaged(format!("{size} bytes are no Parquet file")));
     }
-    let tail = source.read(size - size.min(TAIL)..size)?;
     let Some((rest, end)) = tail.split_last_chunk::<END>() else {
         return Err(damaged("it was cut while being read".into()));
     };

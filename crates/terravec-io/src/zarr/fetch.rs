@@ -152,21 +152,31 @@ impl Array {
         if let Some(known) = self.shards.get(&id) {
             return Ok(known);
         }
+        let bad = |reason| ZarrError::corrupt(self.store.place(key), reason);
         let read = || -> Result<Option<Shard>, ZarrError> {
-            let (source, range) = match part {
-                Some((source, range)) => (Arc::clone(source), range),
+            let (source, range, end) = match part {
+                Some((source, range)) => (Arc::clone(source), range, None),
                 None => {
                     let Some(source) = self.store.open(key)? else { return Ok(None) };
-                    let Some(size) = present(source.len())? else { return Ok(None) };
-                    (source, 0..size)
+                    // An index at the end comes along with the size.
+                    let end = match sharding.is_at_end() {
+                        true => source
+                            .read_last(sharding.index_size())
+                            .and_then(|end| Ok((source.len()?, Some(end)))),
+                        false => source.len().map(|size| (size, None)),
+                    };
+                    let Some((size, end)) = present(end)? else { return Ok(None) };
+                    (source, 0..size, end)
                 }
             };
             let size = range.end - range.start;
-            let bad = |reason| ZarrError::corrupt(self.store.place(key), reason);
             let index = sharding.index_range(size).map_err(bad)?;
-            let Some(bytes) = present(source.read(range.start + index.start..range.start + index.end))?
-            else {
-                return Ok(None);
+            let bytes = match end {
+                Some(end) => end,
+                None => match present(source.read(range.start + index.start..range.start + index.end))? {
+                    Some(bytes) => bytes,
+                    None => return Ok(None),
+                },
             };
             let entries = sharding.parse_index(&bytes, size).map_err(bad)?;
             Ok(Some(Shard { source, range: (range.start, range.end), entries }))

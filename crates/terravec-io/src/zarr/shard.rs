@@ -64,6 +64,11 @@ impl Sharding {
         Ok(Self { grid, inner, at_start, checksum, big_endian })
     }
 
+    /// Whether the index lies behind the chunks.
+    pub(super) fn is_at_end(&self) -> bool {
+        !self.at_start
+    }
+
     /// Bytes of the index.
     pub(super) fn index_size(&self) -> u64 {
         16 * self.grid.iter().product::<usize>() as u64 + if self.checksum { 4 } else { 0 }

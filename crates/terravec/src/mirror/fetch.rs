@@ -1,31 +1,31 @@
-//! Fetching the files of a mirror: several at a time, each in order, going on where it stopped.
+//! Fetching the files of a mirror: many at a time, each going on where it stopped.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 
-use md5::Md5;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use terravec_io::atomic::{PendingFile, folder_of};
-use terravec_io::source::{Checksum, Fingerprint, Source, hex};
+use serde::Serialize;
+use terravec_io::atomic::PendingFile;
+use terravec_io::source::{Checksum, Source, SourceError};
 use terravec_io::zarr;
 
+use super::finish::{self, Whole};
+use super::flow::Flow;
 use super::ledger::{Ledger, Line};
+use super::part::{Part, Sums};
 use super::plan::{MirrorFile, MirrorPlan};
 use super::{OWN, index};
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 
-/// Files that are fetched at a time.
-const AT_ONCE: usize = 4;
-/// Bytes that are asked for at a time; as many again are on their way while these are written.
-const PIECE: u64 = 16 << 20;
-/// Bytes after which what was written is made to be on the disk, and noted.
-const NOTED: u64 = 64 << 20;
+/// Files that are fetched at a time: of small ones, each costs a round trip.
+const AT_ONCE: usize = 16;
+/// What is asked for first, which tells the state of the file along with it; files up to the second size are asked for whole.
+const FIRST: u64 = 1 << 20;
+const SMALL: u64 = 4 << 20;
 
 /// What a download did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -40,15 +40,6 @@ pub struct Report {
     pub present: usize,
     /// Files whose published checksum was compared.
     pub checked: usize,
-}
-
-/// How much of a file is safely on the disk.
-#[derive(Debug, Serialize, Deserialize)]
-struct Note {
-    url: String,
-    #[serde(flatten)]
-    fingerprint: Fingerprint,
-    safe: u64,
 }
 
 impl MirrorPlan {
@@ -70,29 +61,37 @@ impl MirrorPlan {
             progress,
             watch: Watch::current(),
             stop: AtomicBool::new(false),
+            active: AtomicUsize::new(0),
             done: AtomicU64::new(self.bytes - self.missing_bytes),
             report: Mutex::default(),
+            failure: Mutex::default(),
         };
         (run.progress)(self.bytes - self.missing_bytes, self.bytes);
         let missing: Vec<&MirrorFile> = self.files.iter().filter(|f| !f.present).collect();
         let next = AtomicUsize::new(0);
-        let failure = Mutex::new(None);
         std::thread::scope(|scope| {
+            let (finished, to_finish) = mpsc::sync_channel(finish::MOST);
             for _ in 0..AT_ONCE.min(missing.len()) {
-                scope.spawn(|| {
+                let (finished, run, missing, next) = (finished.clone(), &run, &missing, &next);
+                scope.spawn(move || {
                     while let Some(file) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if run.stop.load(Ordering::Relaxed) {
                             break;
                         }
-                        if let Err(e) = run.file(file) {
-                            run.stop.store(true, Ordering::Relaxed);
-                            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+                        match run.file(file) {
+                            // Nobody takes it only where finishing failed, which is told.
+                            Ok(whole) => drop(finished.send(whole)),
+                            Err(e) => run.fail(e),
                         }
                     }
                 });
             }
+            drop(finished);
+            if let Err(e) = finish::all(to_finish, self, &ledger, &|whole| run.named(whole)) {
+                run.fail(e);
+            }
         });
-        if let Some(e) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(e) = run.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(e);
         }
         if let Some(location) = &self.index {
@@ -143,18 +142,11 @@ struct Run<'a> {
     progress: &'a (dyn Fn(u64, u64) + Sync),
     watch: Watch,
     stop: AtomicBool,
+    /// Files under way.
+    active: AtomicUsize,
     done: AtomicU64,
     report: Mutex<Report>,
-}
-
-/// A file under way: what is written of it, and its sums.
-struct Part {
-    file: File,
-    path: PathBuf,
-    note: PathBuf,
-    at: u64,
-    sha256: Sha256,
-    md5: Md5,
+    failure: Mutex<Option<Error>>,
 }
 
 impl Run<'_> {
@@ -167,164 +159,108 @@ impl Run<'_> {
         add(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn file(&self, file: &MirrorFile) -> Result<()> {
+    /// The first failure ends the run.
+    fn fail(&self, e: Error) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn named(&self, whole: &Whole) {
+        self.report(|r| {
+            r.fetched += 1;
+            r.checked += usize::from(whole.line.published.is_some());
+        });
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { self.watch.check() }
+    }
+
+    /// Fetches a file whole, and compares its sum where one is published.
+    fn file(&self, file: &MirrorFile) -> Result<Whole> {
         let target = self.plan.folder.join(&file.path);
         if target.exists() && self.ledger.get(&file.path).is_none() && !self.plan.force {
             return Err(Error::Exists { path: target });
         }
         inside(&self.plan.folder, &target)?;
         let source = file.url.open_uncached()?;
-        match source.read(0..1.min(file.bytes)) {
-            Err(terravec_io::source::SourceError::BeyondEnd { .. }) => {}
-            other => {
-                other?;
-            }
-        }
+        let mut part = Part::open(&self.plan.folder, &file.path, source.url())?;
+        // The first bytes that are missing, or where none is, one that is not, tell the state of the file.
+        let from = part.at.min(file.bytes.saturating_sub(1));
+        let length = if file.bytes <= SMALL { SMALL } else { FIRST };
+        let mut first = match source.read(from..(from + length).min(file.bytes).max(1)) {
+            Ok(bytes) => bytes,
+            // It is shorter than it was, or empty.
+            Err(SourceError::BeyondEnd { .. }) => bytes::Bytes::new(),
+            Err(e) => return Err(e.into()),
+        };
         let fingerprint = source.fingerprint()?;
-        let mut part = self.begin(file, &*source, &fingerprint)?;
+        part.begin(&fingerprint)?;
+        if part.at != from {
+            first = bytes::Bytes::new();
+        }
         self.report(|r| r.resumed_bytes += part.at);
         self.advance(part.at);
-        self.fill(&mut part, &*source, &fingerprint)?;
-        self.end(file, part, &*source, &fingerprint, &target)
-    }
-
-    /// The part file as a killed process left it, if it is of this state of the object, or a new one.
-    fn begin(&self, file: &MirrorFile, source: &dyn Source, fingerprint: &Fingerprint) -> Result<Part> {
-        let folder = self.plan.folder.join(OWN).join("parts");
-        let name = hex(&Sha256::digest(&file.path));
-        let (path, note) = (folder.join(&name[..32]), folder.join(format!("{}.json", &name[..32])));
-        let fail = || Error::write(&path);
-        fs::create_dir_all(&folder).map_err(fail())?;
-        let known = fs::read(&note).ok().and_then(|b| serde_json::from_slice::<Note>(&b).ok());
-        let known = known.filter(|n| {
-            n.fingerprint == *fingerprint && n.fingerprint.version.is_some() && n.url == source.url()
-        });
-        let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
-        let mut handle = opened.map_err(fail())?;
-        let length = handle.metadata().map_err(fail())?.len();
-        let at = known.map_or(0, |n| n.safe).min(length).min(fingerprint.size);
-        // Beyond what is known to be safe may be anything.
-        handle.set_len(at).map_err(fail())?;
-        let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
-        let mut buffer = vec![0; 1 << 20];
-        let mut read = 0;
-        while read < at {
-            let n = handle.read(&mut buffer).map_err(fail())?;
-            if n == 0 {
-                break;
-            }
-            sha256.update(&buffer[..n]);
-            md5.update(&buffer[..n]);
-            read += n as u64;
-        }
-        handle.seek(SeekFrom::Start(at)).map_err(fail())?;
-        Ok(Part { file: handle, path, note, at, sha256, md5 })
-    }
-
-    fn fill(&self, part: &mut Part, source: &dyn Source, fingerprint: &Fingerprint) -> Result<()> {
-        let fetch = |start: u64| source.read(start..(start + PIECE).min(fingerprint.size));
-        if part.at >= fingerprint.size {
-            return Ok(());
-        }
-        let mut piece = fetch(part.at)?;
-        let mut noted = part.at;
-        loop {
-            let after = part.at + piece.len() as u64;
-            let more = after < fingerprint.size;
-            let next = std::thread::scope(|scope| {
-                let next = more.then(|| scope.spawn(|| fetch(after)));
-                part.file.write_all(&piece).map_err(Error::write(&part.path))?;
-                part.sha256.update(&piece);
-                part.md5.update(&piece);
-                part.at = after;
-                self.report(|r| r.bytes += piece.len() as u64);
-                self.advance(piece.len() as u64);
-                if part.at - noted >= NOTED {
-                    self.note(part, source, fingerprint)?;
-                    noted = part.at;
-                }
-                next.map(|n| n.join().unwrap_or_else(|_| Ok(bytes::Bytes::new()))).transpose().or_else(|e| {
-                    // What came before the failure is worth keeping.
-                    self.note(part, source, fingerprint)?;
-                    Err(Error::from(e))
-                })
-            })?;
-            let Some(next) = next else { return Ok(()) };
-            if self.stop.load(Ordering::Relaxed) || self.watch.check().is_err() {
-                self.note(part, source, fingerprint)?;
-                return Err(Error::Interrupted);
-            }
-            if next.is_empty() {
-                return Err(Error::open(
-                    format!("{}: reading ended unexpectedly", source.url()),
-                    "run again to go on",
-                ));
-            }
-            piece = next;
-        }
-    }
-
-    /// Makes what was written safe, then says so.
-    fn note(&self, part: &Part, source: &dyn Source, fingerprint: &Fingerprint) -> Result<()> {
-        part.file.sync_data().map_err(Error::write(&part.path))?;
-        let fail = || Error::write(&part.note);
-        let note = Note { url: source.url().to_owned(), fingerprint: fingerprint.clone(), safe: part.at };
-        let text = serde_json::to_vec(&note).map_err(|e| fail()(e.into()))?;
-        let pending = PendingFile::create(&part.note).map_err(fail())?;
-        pending.file().write_all(&text).map_err(fail())?;
-        pending.commit().map_err(fail())
-    }
-
-    /// Compares sums and gives the file its name.
-    fn end(
-        &self,
-        file: &MirrorFile,
-        part: Part,
-        source: &dyn Source,
-        fingerprint: &Fingerprint,
-        target: &Path,
-    ) -> Result<()> {
-        let (sha256, md5) = (hex(&part.sha256.finalize()), hex(&part.md5.finalize()));
         let listed = file.sha256.clone().map(Checksum::Sha256);
         let published = listed.or_else(|| source.checksum());
+        self.active.fetch_add(1, Ordering::Relaxed);
+        let sums = self.fill(&mut part, &*source, &first, matches!(published, Some(Checksum::Md5(_))));
+        self.active.fetch_sub(1, Ordering::Relaxed);
+        let Sums { sha256, md5 } = sums?;
         let wrong = match &published {
             Some(Checksum::Sha256(sum)) if *sum != sha256 => Some(format!("sha256 {sha256}, not {sum}")),
-            Some(Checksum::Md5(sum)) if *sum != md5 => Some(format!("MD5 {md5}, not {sum}")),
+            Some(Checksum::Md5(sum)) if Some(sum) != md5.as_ref() => {
+                Some(format!("MD5 {}, not {sum}", md5.unwrap_or_default()))
+            }
             _ => None,
         };
         if let Some(wrong) = wrong {
-            let _ = (fs::remove_file(&part.path), fs::remove_file(&part.note));
+            part.discard();
             return Err(Error::open(
                 format!("{}: what came has {wrong} as its host publishes", source.url()),
                 "nothing of it was kept: try again; if it fails again, its publisher should know",
             ));
         }
-        let fail = || Error::write(target);
-        part.file.sync_all().map_err(fail())?;
-        fs::create_dir_all(folder_of(target)).map_err(fail())?;
-        inside(&self.plan.folder, target)?;
-        fs::rename(&part.path, target).map_err(fail())?;
-        sync_folder(folder_of(target));
-        let _ = fs::remove_file(&part.note);
         let line = Line {
             path: file.path.clone(),
             url: source.url().to_owned(),
             size: fingerprint.size,
-            version: fingerprint.version.clone(),
+            version: fingerprint.version,
             sha256,
-            published: published.clone(),
+            published,
         };
-        self.ledger.add(&line).map_err(fail())?;
-        self.report(|r| {
-            r.fetched += 1;
-            r.checked += usize::from(published.is_some());
-        });
-        Ok(())
+        Ok(Whole { part, target, line })
+    }
+
+    /// Writes what is missing, in order, while more comes and sums are made. Notes what came when more does not come.
+    fn fill(&self, part: &mut Part, source: &dyn Source, first: &bytes::Bytes, md5: bool) -> Result<Sums> {
+        std::thread::scope(|scope| {
+            let sums = part.sum(scope, md5);
+            let mut notes = part.notes(scope);
+            let mut take = |part: &mut Part, piece: &bytes::Bytes| -> Result<()> {
+                sums.send(piece);
+                part.write(piece)?;
+                self.report(|r| r.bytes += piece.len() as u64);
+                self.advance(piece.len() as u64);
+                notes.reached(part.at);
+                self.check()
+            };
+            let came = (|| {
+                if !first.is_empty() {
+                    take(part, first)?;
+                }
+                let flow = Flow::new(source, part.at..part.size(), &self.active);
+                flow.run(|piece| take(part, &piece))
+            })();
+            let noted = notes.end(came.is_err().then_some(part.at));
+            came.and(noted)?;
+            sums.end()
+        })
     }
 }
 
 /// Refuses to write through a link that leads out of the mirror.
-fn inside(folder: &Path, target: &Path) -> Result<()> {
+pub(super) fn inside(folder: &Path, target: &Path) -> Result<()> {
     let real = fs::canonicalize(folder).map_err(Error::write(folder))?;
     let there = target.ancestors().skip(1).find_map(|a| fs::canonicalize(a).ok());
     if there.is_some_and(|t| t.starts_with(&real)) && !target.is_symlink() {
@@ -337,6 +273,6 @@ fn inside(folder: &Path, target: &Path) -> Result<()> {
 }
 
 /// A name is safe only once its folder is on the disk. Some systems can't do that to a folder: nothing to be done about it.
-fn sync_folder(folder: &Path) {
+pub(super) fn sync_folder(folder: &Path) {
     let _ = File::open(folder).and_then(|f| f.sync_all());
 }

@@ -71,10 +71,13 @@ impl Ledger {
         self.known.get(path)
     }
 
-    /// Adds a line, and sees that it is on the disk.
-    pub(super) fn add(&self, line: &Line) -> std::io::Result<()> {
-        let mut text = serde_json::to_string(line)?;
-        text.push('\n');
+    /// Adds lines, and sees that they are on the disk.
+    pub(super) fn add<'a>(&self, lines: impl Iterator<Item = &'a Line>) -> std::io::Result<()> {
+        let mut text = String::new();
+        for line in lines {
+            text.push_str(&serde_json::to_string(line)?);
+            text.push('\n');
+        }
         let Some(file) = &self.file else { return Ok(()) };
         let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         file.write_all(text.as_bytes())?;

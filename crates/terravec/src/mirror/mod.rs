@@ -5,8 +5,11 @@
 //! published, of the right checksum. `.terravec/mirror.jsonl` has a line for each file: where it came from, and its SHA-256.
 
 mod fetch;
+mod finish;
+mod flow;
 mod index;
 mod ledger;
+mod part;
 mod plan;
 
 use std::path::{Path, PathBuf};

@@ -13,6 +13,8 @@ use super::{About, Cache, Place};
 
 /// The head of an object, which the inner source fetches when only its size is asked for.
 const HEAD: u64 = 64 * 1024;
+/// What it fetches when its end is asked for.
+const TAIL: u64 = HEAD;
 /// No entry is longer: what is asked of the inner source is cut to less.
 const LONGEST: u64 = 16 * 1024 * 1024;
 /// A record younger than this is not written again.
@@ -209,10 +211,16 @@ impl<S: Source> CachedSource<S> {
         }
         let requests = plan::coalesce(wanted);
         let answers = self.inner.read_ranges(&requests).map_err(|e| self.missed(e))?;
+        self.keep(&requests, &answers)?;
+        Ok(requests.into_iter().zip(answers).collect())
+    }
+
+    /// Keeps what came of `requests`.
+    fn keep(&self, requests: &[Range<u64>], answers: &[Bytes]) -> Result<(), SourceError> {
         if let State::Known(known) = self.learn()? {
             let write =
                 |(range, bytes): (&Range<u64>, &Bytes)| entry::write(&known.folder, range, bytes).is_ok();
-            let pairs: Vec<_> = requests.iter().zip(&answers).collect();
+            let pairs: Vec<_> = requests.iter().zip(answers).collect();
             let done = side_by_side(&pairs, |pair| write(*pair));
             if let State::Known(known) = &mut *self.state() {
                 for (range, _) in requests.iter().zip(&done).filter(|(_, done)| **done) {
@@ -222,7 +230,7 @@ impl<S: Source> CachedSource<S> {
             }
             self.cache.wrote(answers.iter().map(|a| a.len() as u64).sum());
         }
-        Ok(requests.into_iter().zip(answers).collect())
+        Ok(())
     }
 
     /// Reads what is kept from the disk, and fetches the rest.
@@ -289,6 +297,22 @@ impl<S: Source> Source for CachedSource<S> {
                 Ok(ranges.iter().map(|range| cut(range, &parts)).collect())
             }
         }
+    }
+
+    fn read_last(&self, n: u64) -> Result<Bytes, SourceError> {
+        if matches!(self.recall()?, State::Unknown)
+            && !self.cache.options().offline
+            && (1..=LONGEST).contains(&n)
+        {
+            // As much as comes anyway, so that it is kept.
+            let end = self.inner.read_last(n.max(TAIL)).map_err(|e| self.missed(e))?;
+            let size = self.inner.len()?;
+            let start = size - size.min(end.len() as u64);
+            self.keep(std::slice::from_ref(&(start..size)), std::slice::from_ref(&end))?;
+            return Ok(end.slice(end.len() - end.len().min(n as usize)..));
+        }
+        let size = self.len()?;
+        self.read(size - size.min(n)..size)
     }
 
     fn fingerprint(&self) -> Result<Fingerprint, SourceError> {

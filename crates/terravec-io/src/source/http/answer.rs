@@ -104,14 +104,14 @@ pub(super) fn checksum(headers: &HeaderMap) -> Option<Checksum> {
     google.or_else(azure).or_else(amazon).map(Checksum::Md5)
 }
 
-/// One line out of an error's body: the message of a store's XML, a page's title, or the first line of plain
+/// One line out of an error's body: the message of a store's XML, or its code, a page's title, or the first line of plain
 /// text. Markup and control characters never reach the terminal.
 pub(super) fn brief(body: &[u8]) -> String {
     const MOST: usize = 120;
     let body = String::from_utf8_lossy(body);
     let body = body.trim();
     let line = if body.starts_with('<') {
-        ["Message", "title"].iter().find_map(|tag| element(body, tag)).unwrap_or_default()
+        ["Message", "title", "Code"].iter().find_map(|tag| element(body, tag)).unwrap_or_default()
     } else {
         body.lines().next().unwrap_or_default()
     };
@@ -174,6 +174,7 @@ mod tests {
             brief(b"<?xml?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"),
             "Access Denied"
         );
+        assert_eq!(brief(b"<Error><Code>NoSuchKey</Code></Error>"), "NoSuchKey");
         assert_eq!(brief(b"<html><head><title>403\n Forbidden</title></head><body>x"), "403 Forbidden");
         assert_eq!(brief(b"<html><body onload=evil()>"), "");
         assert_eq!(brief(b"no such \x1b[31mkey\nsecond line"), "no such [31mkey");

@@ -6,23 +6,18 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, IF_RANGE, LINK, LOCATION, RANGE,
-};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderName, IF_RANGE, LINK, LOCATION, RANGE};
 use reqwest::{Response, StatusCode};
 use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::super::address::Web;
+use super::super::store::Store;
 use super::super::{Checksum, SourceError};
 use super::HttpOptions;
-use super::answer::{
-    Identity, brief, checksum, content_range, lifetime, retry_after, text, unsatisfied_size,
-};
-use super::runtime::{Net, cause};
-
-/// A server that ignores ranges may send a file of up to this size whole; it is then kept.
-const WHOLE: u64 = 4 * 1024 * 1024;
+use super::answer::{Identity, checksum, lifetime, text};
+use super::hedge::Wait;
+use super::runtime::{Host, Net, cause};
 
 /// Waits between tries begin here and double, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -35,7 +30,7 @@ const CONNECT_TRIES: u32 = 3;
 const SLOWEST: u64 = 8 * 1024;
 
 /// Why a try failed.
-enum Trouble {
+pub(super) enum Trouble {
     /// It will fail again.
     Final(SourceError),
     /// It may work next time.
@@ -44,11 +39,11 @@ enum Trouble {
 
 use Trouble::{Again, Final};
 
-const HELP_BUSY: &str = "the host is overloaded or limits requests: try again later";
+pub(super) const HELP_BUSY: &str = "the host is overloaded or limits requests: try again later";
 const HELP_CONNECT: &str = "check the address and the network connection";
 const HELP_BROKEN: &str = "try again; if it fails again, the host or something on the way to it is at fault";
 
-fn broken(what: impl Into<String>) -> Trouble {
+pub(super) fn broken(what: impl Into<String>) -> Trouble {
     Again { what: what.into(), help: HELP_BROKEN, wait: None, tries: u32::MAX }
 }
 
@@ -60,10 +55,31 @@ const MAX_HOPS: usize = 10;
 
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
-/// What is asked for: a part of an object, or a whole document.
-enum Ask {
+/// What is asked for: a part of an object, its last bytes, or a whole document.
+pub(super) enum Ask {
     Part(Range<u64>),
+    Last(u64),
     Page,
+}
+
+impl Ask {
+    /// The range as a header says it.
+    fn header(&self) -> Option<String> {
+        match self {
+            Self::Part(range) => Some(format!("bytes={}-{}", range.start, range.end - 1)),
+            Self::Last(n) => Some(format!("bytes=-{n}")),
+            Self::Page => None,
+        }
+    }
+
+    /// The bytes of an object of `size` bytes that are asked for.
+    pub(super) fn within(&self, size: u64) -> Range<u64> {
+        match self {
+            Self::Part(range) => range.start..range.end.min(size),
+            Self::Last(n) => size - size.min(*n)..size,
+            Self::Page => 0..size,
+        }
+    }
 }
 
 /// The bytes, and of a document its `Link` header.
@@ -72,7 +88,7 @@ type Answer = (Bytes, Option<String>);
 /// An object, and what its answers have told so far.
 pub(super) struct Remote {
     pub(super) web: Web,
-    options: HttpOptions,
+    pub(super) options: HttpOptions,
     pub(super) identity: OnceLock<Identity>,
     /// The first bytes, or all of them where the server would not send less.
     pub(super) head: OnceLock<Bytes>,
@@ -107,6 +123,24 @@ impl Remote {
     /// that has any bytes.
     pub(super) async fn get(&self, net: &Net, range: Range<u64>) -> Result<Bytes, SourceError> {
         Ok(self.by_any_door(net, Ask::Part(range)).await?.0)
+    }
+
+    /// The last `n` bytes, or all where there are fewer; `None` where the host gives no ranges counted from the end.
+    pub(super) async fn last(&self, net: &Net, n: u64) -> Result<Option<Bytes>, SourceError> {
+        match self.by_any_door(net, Ask::Last(n)).await {
+            Ok((bytes, _)) => Ok(Some(bytes)),
+            Err(SourceError::RangesIgnored { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether to ask for ranges counted from the end. Azure has none.
+    pub(super) fn counts_from_end(&self, net: &Net) -> bool {
+        let url = self.web.doors[self.door.load(Ordering::Relaxed) % self.web.doors.len()].url();
+        let azure = |host: &str| host.ends_with(".blob.core.windows.net");
+        !matches!(self.web.store, Some((Store::Azure { .. }, _)))
+            && !url.host_str().is_some_and(azure)
+            && !net.host(&url).no_suffixes.load(Ordering::Relaxed)
     }
 
     /// A whole document, however it is sent, and its `Link` header.
@@ -147,15 +181,16 @@ impl Remote {
         // Never silent for longer than the stall timeout, yet too slow to be of use: this ends it.
         let length = match ask {
             Ask::Part(range) => range.end - range.start,
+            Ask::Last(n) => *n,
             Ask::Page => PAGE / 16,
         };
         let longest =
             self.options.stall_timeout * 3 + Duration::from_secs(length.min(u64::from(u32::MAX)) / SLOWEST);
-        let host = net.host(self.web.doors[door].url().host_str().unwrap_or_default());
+        let host = net.host(&self.web.doors[door].url());
         loop {
             attempts += 1;
             let slots = host.enter(net, patience).await;
-            let tried = timeout(longest, self.attempt(net, door, ask)).await;
+            let tried = timeout(longest, self.attempt(net, &host, door, ask)).await;
             drop(slots);
             let trouble = match tried {
                 Ok(Ok(answer)) => return Ok(answer),
@@ -186,25 +221,27 @@ impl Remote {
         }
     }
 
-    async fn attempt(&self, net: &Net, door: usize, ask: &Ask) -> Result<Answer, Trouble> {
+    async fn attempt(&self, net: &Net, host: &Host, door: usize, ask: &Ask) -> Result<Answer, Trouble> {
         match ask {
-            Ask::Part(range) => Ok((self.attempt_part(net, door, range).await?, None)),
+            Ask::Part(_) | Ask::Last(_) => Ok((self.attempt_hedged(net, host, door, ask).await?, None)),
             Ask::Page => self.attempt_page(net, door).await,
         }
     }
 
-    async fn attempt_part(&self, net: &Net, door: usize, range: &Range<u64>) -> Result<Bytes, Trouble> {
-        let asked = format!("bytes={}-{}", range.start, range.end - 1);
-        let answer = self.send(net, door, Some(&asked)).await?;
+    /// Asks for bytes of the object; `wait` ends when the answer begins.
+    pub(super) async fn attempt_object(
+        &self,
+        net: &Net,
+        door: usize,
+        ask: &Ask,
+        wait: &Wait,
+    ) -> Result<Bytes, Trouble> {
+        let answer = self.send(net, door, ask.header().as_deref()).await?;
+        wait.end();
         if let Some(coding) = text(answer.headers(), &CONTENT_ENCODING).filter(|c| c != "identity") {
             return Err(Final(self.bad(format!("the server sends the file {coding}-compressed on the way"))));
         }
-        match answer.status() {
-            StatusCode::PARTIAL_CONTENT => self.part(answer, range).await,
-            StatusCode::OK => self.whole(answer, range).await,
-            StatusCode::RANGE_NOT_SATISFIABLE => self.beyond(&answer, range),
-            _ => Err(self.refusal(answer).await),
-        }
+        self.take(net, door, ask, answer).await
     }
 
     async fn attempt_page(&self, net: &Net, door: usize) -> Result<Answer, Trouble> {
@@ -302,151 +339,6 @@ impl Remote {
 
     fn forget_resolved(&self) {
         *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// 206: the range asked for, less what lies beyond the end.
-    async fn part(&self, answer: Response, range: &Range<u64>) -> Result<Bytes, Trouble> {
-        let Some((start, end, size)) = content_range(answer.headers()) else {
-            return Err(broken("the server does not say which part of the file it sends"));
-        };
-        self.check(&Identity::new(size, answer.headers()))?;
-        if start != range.start || end != range.end.min(size) {
-            return Err(broken(format!(
-                "the server sends bytes {start}..{end} where {}..{} were asked for",
-                range.start, range.end
-            )));
-        }
-        let expected = end - start;
-        match answer.content_length() {
-            Some(length) if length != expected => {
-                Err(broken(format!("the server announces {length} bytes where {expected} were asked for")))
-            }
-            _ => self.body(answer, expected).await,
-        }
-    }
-
-    /// 200: all of it, whatever was asked for. Fine if that isn't much.
-    async fn whole(&self, answer: Response, range: &Range<u64>) -> Result<Bytes, Trouble> {
-        let headers = answer.headers().clone();
-        if text(&headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")) {
-            return Err(Final(self.bad("the server answered with a web page instead of the file".into())));
-        }
-        let size = answer.content_length();
-        if let Some(size) = size {
-            self.check(&Identity::new(size, &headers))?;
-        }
-        let ignored = Final(SourceError::RangesIgnored { url: self.web.shown.clone(), size });
-        if size.is_some_and(|size| size > WHOLE) {
-            return Err(ignored);
-        }
-        let body = match size {
-            Some(size) => self.body(answer, size).await?,
-            None => self.open_ended(answer, WHOLE).await?.ok_or(ignored)?,
-        };
-        self.check(&Identity::new(body.len() as u64, &headers))?;
-        let body = self.head.get_or_init(|| body);
-        let end = range.end.min(body.len() as u64);
-        if range.start >= end && !body.is_empty() {
-            return Err(Final(self.beyond_end(range, body.len() as u64)));
-        }
-        Ok(body.slice(range.start.min(end) as usize..end as usize))
-    }
-
-    /// 416: nothing there to give.
-    fn beyond(&self, answer: &Response, range: &Range<u64>) -> Result<Bytes, Trouble> {
-        let Some(size) = unsatisfied_size(answer.headers()) else {
-            return Err(Final(self.bad(format!("the server has no bytes {}..{}", range.start, range.end))));
-        };
-        self.check(&Identity::new(size, answer.headers()))?;
-        if size == 0 { Ok(Bytes::new()) } else { Err(Final(self.beyond_end(range, size))) }
-    }
-
-    async fn refusal(&self, answer: Response) -> Trouble {
-        let status = answer.status();
-        let wait = retry_after(answer.headers());
-        let url = self.web.shown.clone();
-        let mut body = Vec::new();
-        let mut answer = answer;
-        // Whatever explanation arrives in time; the status alone says enough.
-        while body.len() < 4096 {
-            match self.in_time(answer.chunk()).await {
-                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
-                _ => break,
-            }
-        }
-        let message = brief(&body);
-        match status.as_u16() {
-            404 | 410 => Final(SourceError::NotFound { url }),
-            401 | 403 => Final(SourceError::Denied { url, message }),
-            408 | 425 | 429 | 500..=599 => {
-                let said = if message.is_empty() { String::new() } else { format!(" ({message})") };
-                let what = format!("the server answered {status}{said}");
-                Again { what, help: HELP_BUSY, wait, tries: u32::MAX }
-            }
-            status => Final(SourceError::Status { url, status, message }),
-        }
-    }
-
-    /// A body of exactly `expected` bytes.
-    async fn body(&self, mut answer: Response, expected: u64) -> Result<Bytes, Trouble> {
-        // Enough for any request this source plans; more is taken only as it arrives.
-        let mut bytes = Vec::with_capacity(expected.min(2 * WHOLE) as usize);
-        loop {
-            match self.in_time(answer.chunk()).await? {
-                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(e) => {
-                    let (got, cause) = (bytes.len(), cause(&e));
-                    return Err(broken(format!(
-                        "the connection broke after {got} of {expected} bytes: {cause}"
-                    )));
-                }
-            }
-            if bytes.len() as u64 > expected {
-                break;
-            }
-        }
-        if bytes.len() as u64 == expected {
-            return Ok(bytes.into());
-        }
-        Err(broken(format!("the server sent {} bytes where {expected} were announced", bytes.len())))
-    }
-
-    /// A body of unannounced length; `None` if it is too long to be taken whole.
-    async fn open_ended(&self, mut answer: Response, most: u64) -> Result<Option<Bytes>, Trouble> {
-        let mut bytes = Vec::new();
-        loop {
-            match self.in_time(answer.chunk()).await? {
-                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-                Ok(None) => return Ok(Some(bytes.into())),
-                Err(e) => return Err(broken(format!("the connection broke: {}", cause(&e)))),
-            }
-            if bytes.len() as u64 > most {
-                return Ok(None);
-            }
-        }
-    }
-
-    async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, Trouble> {
-        let limit = self.options.stall_timeout;
-        let silent = |_| broken(format!("the server sent nothing for {:.1} s", limit.as_secs_f64()));
-        timeout(limit, step).await.map_err(silent)
-    }
-
-    /// The first answer says what the object is; the others must say the same.
-    fn check(&self, now: &Identity) -> Result<(), Trouble> {
-        match self.identity.get_or_init(|| now.clone()).difference(now) {
-            None => Ok(()),
-            Some(what) => Err(Final(SourceError::ObjectChanged { url: self.web.shown.clone(), what })),
-        }
-    }
-
-    fn bad(&self, what: String) -> SourceError {
-        SourceError::BadAnswer { url: self.web.shown.clone(), what }
-    }
-
-    fn beyond_end(&self, range: &Range<u64>, size: u64) -> SourceError {
-        SourceError::BeyondEnd { url: self.web.shown.clone(), start: range.start, end: range.end, size }
     }
 }
 

@@ -9,11 +9,13 @@
 
 mod answer;
 mod fetch;
+mod hedge;
 mod runtime;
+mod take;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +31,9 @@ use fetch::Remote;
 /// 64 KiB holds the header of most files and takes less time than a round trip on any line above 20 Mbit/s.
 const HEAD: u64 = 64 * 1024;
 
+/// As much is fetched where the end is asked for first, for the same reason.
+const TAIL: u64 = HEAD;
+
 /// Reads that reach further than this wait until the size is known, so that a damaged header that asks for
 /// absurd ranges is found out before any of them is requested.
 const BLIND: u64 = 64 * 1024 * 1024;
@@ -42,12 +47,15 @@ pub struct HttpOptions {
     pub retry_for: Duration,
     /// No request is sent more often than this.
     pub max_tries: u32,
+    /// Whether a request that waits unusually long is sent a second time, beside the first.
+    pub hedge: bool,
 }
 
 impl Default for HttpOptions {
     /// 20 s without a byte, eight tries within a minute.
     fn default() -> Self {
-        Self { stall_timeout: Duration::from_secs(20), retry_for: Duration::from_secs(60), max_tries: 8 }
+        let (stall_timeout, retry_for) = (Duration::from_secs(20), Duration::from_secs(60));
+        Self { stall_timeout, retry_for, max_tries: 8, hedge: true }
     }
 }
 
@@ -71,6 +79,8 @@ impl HttpOptions {
 pub struct HttpSource {
     remote: Arc<Remote>,
     asking_size: Mutex<()>,
+    /// The last bytes and where they begin, if they were asked for first.
+    tail: OnceLock<(u64, Bytes)>,
 }
 
 impl fmt::Debug for HttpSource {
@@ -123,7 +133,11 @@ impl HttpSource {
     }
 
     pub(super) fn from_web(web: Web, options: HttpOptions) -> Self {
-        Self { remote: Arc::new(Remote::new(web, options)), asking_size: Mutex::new(()) }
+        Self {
+            remote: Arc::new(Remote::new(web, options)),
+            asking_size: Mutex::default(),
+            tail: OnceLock::new(),
+        }
     }
 
     /// The object's size and state, asked for if no answer has told them yet.
@@ -142,6 +156,27 @@ impl HttpSource {
             url: self.remote.web.shown.clone(),
             what: "the server does not tell the file's size".into(),
         })
+    }
+
+    /// Asks for the last `n` bytes if nothing is known of the object yet, and keeps them. A host that gives no such ranges is
+    /// asked for the size later.
+    fn ask_end(&self, n: u64) -> Result<(), SourceError> {
+        let lost = |what| SourceError::Io { url: self.remote.web.shown.clone(), what };
+        let net = runtime::net().map_err(lost)?;
+        let _one = self.asking_size.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.remote.identity.get().is_some() || !self.remote.counts_from_end(net) {
+            return Ok(());
+        }
+        let remote = Arc::clone(&self.remote);
+        let end = net.wait(async move { remote.last(net, n).await }).map_err(lost)??;
+        if let (Some(end), Some(identity)) = (end, self.remote.identity.get()) {
+            let _ = match identity.size.saturating_sub(end.len() as u64) {
+                // Already set where the server sent the whole file.
+                0 => self.remote.head.set(end).is_ok(),
+                start => self.tail.set((start, end)).is_ok(),
+            };
+        }
+        Ok(())
     }
 
     /// The answers to `requests`, in order, each cut off at the object's end.
@@ -189,12 +224,22 @@ impl Source for HttpSource {
         if let Some(identity) = self.remote.identity.get() {
             check(identity.size)?;
         }
-        let head = self.remote.head.get();
-        let in_head = |range: &Range<u64>| {
-            let head = head.filter(|head| range.start < range.end && range.end <= head.len() as u64)?;
-            Some(head.slice(range.start as usize..range.end as usize))
+        let kept: Vec<(u64, &Bytes)> = self
+            .remote
+            .head
+            .get()
+            .map(|head| (0, head))
+            .into_iter()
+            .chain(self.tail.get().map(|(start, tail)| (*start, tail)))
+            .collect();
+        let is_kept = |range: &Range<u64>| {
+            let holds = |(start, bytes): &&(u64, &Bytes)| {
+                range.start < range.end && *start <= range.start && range.end <= start + bytes.len() as u64
+            };
+            let (start, bytes) = kept.iter().find(holds)?;
+            Some(bytes.slice((range.start - start) as usize..(range.end - start) as usize))
         };
-        let missing: Vec<_> = ranges.iter().filter(|range| in_head(range).is_none()).cloned().collect();
+        let missing: Vec<_> = ranges.iter().filter(|range| is_kept(range).is_none()).cloned().collect();
         let requests = plan::coalesce(&missing);
         let answers = if requests.is_empty() { Vec::new() } else { self.fetch(requests.clone())? };
         if let Some(identity) = self.remote.identity.get() {
@@ -202,8 +247,16 @@ impl Source for HttpSource {
         }
         Ok(ranges
             .iter()
-            .map(|range| in_head(range).unwrap_or_else(|| plan::cut(range, &requests, &answers)))
+            .map(|range| is_kept(range).unwrap_or_else(|| plan::cut(range, &requests, &answers)))
             .collect())
+    }
+
+    fn read_last(&self, n: u64) -> Result<Bytes, SourceError> {
+        if n > 0 && n <= BLIND && self.remote.identity.get().is_none() {
+            self.ask_end(n.max(TAIL))?;
+        }
+        let size = self.len()?;
+        self.read(size - size.min(n)..size)
     }
 
     fn fingerprint(&self) -> Result<Fingerprint, SourceError> {

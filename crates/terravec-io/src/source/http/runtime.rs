@@ -2,11 +2,15 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use url::Url;
+
+use super::hedge::Pace;
 
 /// Requests in flight at a time in this process. One per band of an AlphaEarth tile, so that a window of 64
 /// bands takes one round trip; object stores take several times that from one client, and a process stays far
@@ -29,14 +33,20 @@ pub(super) struct Net {
     handle: Handle,
     pub(super) client: reqwest::Client,
     slots: Semaphore,
-    hosts: Mutex<HashMap<String, Arc<Host>>>,
+    hosts: Mutex<HashMap<Name, Arc<Host>>>,
 }
+
+/// A host and its port.
+type Name = (String, Option<u16>);
 
 /// What all requests to a host share.
 pub(super) struct Host {
     slots: Semaphore,
     /// Nothing is asked before this moment: the host wants to be left alone.
     paused: Mutex<Instant>,
+    pace: Mutex<Pace>,
+    /// It has shown that it knows no ranges counted from the end.
+    pub(super) no_suffixes: AtomicBool,
 }
 
 /// Leave to send one request.
@@ -45,16 +55,32 @@ pub(super) struct Slots<'a>(#[allow(dead_code)] [SemaphorePermit<'a>; 2]);
 impl Host {
     fn new(name: &str) -> Self {
         let fewer = FEWER.iter().find(|(n, _)| *n == name).map_or(IN_FLIGHT, |(_, n)| *n);
-        Self { slots: Semaphore::new(fewer), paused: Mutex::new(Instant::now()) }
+        Self {
+            slots: Semaphore::new(fewer),
+            paused: Mutex::new(Instant::now()),
+            pace: Mutex::default(),
+            no_suffixes: AtomicBool::new(false),
+        }
+    }
+
+    /// How fast it answers.
+    pub(super) fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pause_left(&self) -> Duration {
+        let paused = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        paused.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether it wants to be left alone.
+    pub(super) fn is_paused(&self) -> bool {
+        !self.pause_left().is_zero()
     }
 
     /// Waits until a request may be sent; a pause longer than `patience` is not waited for, since the answer will be an error.
     pub(super) async fn enter<'a>(&'a self, net: &'a Net, patience: Duration) -> Slots<'a> {
-        let pause = self
-            .paused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .saturating_duration_since(Instant::now());
+        let pause = self.pause_left();
         if !pause.is_zero() && pause <= patience {
             tokio::time::sleep(pause).await;
         }
@@ -67,6 +93,8 @@ impl Host {
     pub(super) fn pause(&self, time: Duration) {
         let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         *paused = (*paused).max(Instant::now() + time);
+        drop(paused);
+        self.pace().forbid();
     }
 }
 
@@ -109,10 +137,12 @@ impl Net {
         Ok(Self { process: std::process::id(), handle, client, slots, hosts })
     }
 
-    /// What requests to the host of this name share.
-    pub(super) fn host(&self, name: &str) -> Arc<Host> {
+    /// What requests to the host of `url` share.
+    pub(super) fn host(&self, url: &Url) -> Arc<Host> {
+        let name = url.host_str().unwrap_or_default();
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(hosts.entry(name.to_owned()).or_insert_with(|| Arc::new(Host::new(name))))
+        let key = (name.to_owned(), url.port_or_known_default());
+        Arc::clone(hosts.entry(key).or_insert_with(|| Arc::new(Host::new(name))))
     }
 
     /// Runs `future` on the network's threads and waits for it on this one. Waiting on a channel, unlike

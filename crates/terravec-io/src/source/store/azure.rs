@@ -50,6 +50,24 @@ pub(crate) fn sign(
 mod tests {
     use super::*;
 
+    /// What azure-storage-blob 12 (Python) signs.
+    #[test]
+    fn signatures_are_those_of_the_publishers_own_client() {
+        let key = SharedKey { account: "acc".into(), key: Secret::new("c2VjcmV0") };
+        let signature = |path: &str, range: Option<&str>| {
+            let url = Url::parse(&format!("https://acc.blob.core.windows.net/{path}")).unwrap();
+            sign(&key, &url, range, SystemTime::UNIX_EPOCH).last().unwrap().1.clone()
+        };
+        assert_eq!(
+            signature("c/a%20b/x%2By.tif", Some("bytes=5-9")),
+            "SharedKey acc:ihiEDaQr03cQfdbn+HLwJn9oXiA1V7eGp9SNUexr2UA="
+        );
+        assert_eq!(
+            signature("c?restype=container&comp=list&prefix=a%2Fb%20c%2F", None),
+            "SharedKey acc:yTyNk0JBOf3waB1L/NXGSw2YgRqbstED/Wt+EqFH8io="
+        );
+    }
+
     #[test]
     fn a_signature_hides_the_key_and_depends_on_what_is_asked() {
         let key = SharedKey { account: "a".into(), key: Secret::new("c2VjcmV0") };

@@ -44,9 +44,11 @@ impl Vars {
         })
     }
 
-    /// How long a host is waited for: `TERRAVEC_PATIENCE`, in seconds.
+    /// How long a host is waited for: `TERRAVEC_PATIENCE`, in seconds; and whether it is asked again meanwhile, which
+    /// `TERRAVEC_NO_HEDGE` forbids.
     pub(crate) fn patience(&self) -> HttpOptions {
-        HttpOptions::with_patience(self.get(&["TERRAVEC_PATIENCE"]).and_then(|s| s.parse().ok()))
+        let patience = self.get(&["TERRAVEC_PATIENCE"]).and_then(|s| s.parse().ok());
+        HttpOptions { hedge: !self.yes("TERRAVEC_NO_HEDGE"), ..HttpOptions::with_patience(patience) }
     }
 
     /// Whether a variable says yes.
@@ -58,5 +60,17 @@ impl Vars {
     /// A file in the user's home.
     pub(super) fn home(&self, below: &str) -> Option<PathBuf> {
         Some(PathBuf::from(self.get(&["HOME", "USERPROFILE"])?).join(below))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_say_how_a_host_is_asked() {
+        let options = |name: &str, value: &str| Vars::only([(name, value)]).patience();
+        assert!(options("A", "").hedge && !options("TERRAVEC_NO_HEDGE", "yes").hedge);
+        assert_eq!(options("TERRAVEC_PATIENCE", "6").stall_timeout.as_secs(), 2);
     }
 }
