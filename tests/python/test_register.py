@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import oracle
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -100,7 +99,9 @@ def test_windows_and_polygons_find_their_tiles(terravec, tmp_path, archive, serv
     region = write_geojson(tmp_path / "r.geojson", shapes)
     tables = []
     for root, out in [(spec, "far.parquet"), (local, "near.parquet")]:
-        terravec("extract", root, "--region", region, "--reduce", "mean", "--year", 2024, "-o", tmp_path / out)
+        terravec(
+            "extract", root, "--region", region, "--reduce", "mean", "--year", 2024, "-o", tmp_path / out
+        )
         tables.append(pq.read_table(tmp_path / out))
     assert tables[0]["status"].to_pylist() == ["valid", "outside"]
     assert tables[0]["embedding"].equals(tables[1]["embedding"])
@@ -219,7 +220,15 @@ def test_a_folder_of_numpy_tiles_is_mirrored(terravec, tmp_path, archive):
 def test_an_array_of_our_own_is_mirrored(terravec, tmp_path, archive, serve):
     own = tmp_path / "own"
     own.mkdir()
-    terravec("extract", f"tessera-npy={archive.tiles_root}", "--bbox", "5.94,52.0,6.0,52.1", "--codes", "-o", own / "a.npy")
+    terravec(
+        "extract",
+        f"tessera-npy={archive.tiles_root}",
+        "--bbox",
+        "5.94,52.0,6.0,52.1",
+        "--codes",
+        "-o",
+        own / "a.npy",
+    )
     url, _ = serve(own)
     mirror = tmp_path / "mirror"
     terravec("download", f"{url}/a.npy", "-o", mirror)

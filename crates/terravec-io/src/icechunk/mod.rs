@@ -97,8 +97,11 @@ impl Icechunk {
     pub fn files(&self, key: &str) -> Result<Vec<String>, IcechunkError> {
         let Some((node, index)) = self.chunk_of(key.trim_matches('/')) else { return Ok(Vec::new()) };
         let Content::Array(manifests) = &node.content else { return Ok(Vec::new()) };
-        let mut files: Vec<String> =
-            manifests.iter().filter(|m| m.covers(&index)).map(|m| format!("manifests/{}", m.id.name())).collect();
+        let mut files: Vec<String> = manifests
+            .iter()
+            .filter(|m| m.covers(&index))
+            .map(|m| format!("manifests/{}", m.id.name()))
+            .collect();
         match self.chunk(node, &index)? {
             Some(Chunk::Native { id, .. }) => files.push(format!("chunks/{}", id.name())),
             Some(Chunk::Virtual(location)) => return Err(self.elsewhere(key, &location)),

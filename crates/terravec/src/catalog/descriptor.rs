@@ -54,6 +54,8 @@ pub struct Descriptor {
     pub grid: Option<GridSpec>,
     /// How files are named.
     pub tiles: Option<TileNaming>,
+    /// Where its files are in STAC catalogues.
+    pub stac: Option<StacSpec>,
     /// What bands are called (rasters).
     pub bands: Option<BandNames>,
     /// Which columns hold what (tables).
@@ -90,6 +92,16 @@ pub struct Descriptor {
     /// This descriptor takes the place of a loaded one of the same id.
     #[serde(default, skip_serializing)]
     pub replace: bool,
+}
+
+/// Where a product's files are in STAC catalogues.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StacSpec {
+    /// The collection of its items; the only one if absent.
+    pub collection: Option<String>,
+    /// The asset that holds vectors; the only table or raster of an item if absent.
+    pub asset: Option<String>,
 }
 
 /// What a vector stands for.

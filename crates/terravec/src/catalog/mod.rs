@@ -19,7 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 pub use codec::{BitDistance, CodecSpec, MissingRule, ScaleMeaning};
-pub use descriptor::{Access, Citation, Descriptor, Form, Format, Host, Kind, Model, TableSpec, Variant};
+pub use descriptor::{
+    Access, Citation, Descriptor, Form, Format, Host, Kind, Model, StacSpec, TableSpec, Variant,
+};
 pub use encoder::{CoordinateOrder, EncoderSpec, EncoderTime, Precision, WeightsFile, WeightsRole};
 pub use load::{Problem, parse_descriptor};
 pub use naming::{BandNames, GROUPS, Georeference, TileManifest, TileName, TileNaming};

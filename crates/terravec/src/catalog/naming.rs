@@ -114,7 +114,14 @@ pub struct BandNames {
 impl PartialEq for TileNaming {
     fn eq(&self, other: &Self) -> bool {
         (&self.pattern, &self.examples, &self.path, &self.index, &self.manifest, &self.georeference)
-            == (&other.pattern, &other.examples, &other.path, &other.index, &other.manifest, &other.georeference)
+            == (
+                &other.pattern,
+                &other.examples,
+                &other.path,
+                &other.index,
+                &other.manifest,
+                &other.georeference,
+            )
     }
 }
 

@@ -274,7 +274,11 @@ fn naming(d: &Descriptor, found: &mut Problems) {
     if let Some(manifest) = &tiles.manifest {
         let path = manifest.path_of(-0.05, 51.55, 2024);
         let message = format!("makes {path:?}, which does not match the pattern");
-        found.require(tiles.parse(&path).is_some_and(|n| n.year() == Some(2024)), "tiles.manifest.path", message);
+        found.require(
+            tiles.parse(&path).is_some_and(|n| n.year() == Some(2024)),
+            "tiles.manifest.path",
+            message,
+        );
         let ok = manifest.side.is_finite() && manifest.side > 0.0;
         found.require(ok, "tiles.manifest.side", "must be positive");
     }

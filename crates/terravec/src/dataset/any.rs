@@ -1,15 +1,16 @@
 //! A product opened somewhere, of whichever kind.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use terravec_io::source::Location;
 use terravec_io::vector::Points;
 
 use super::listing::Listing;
-use super::open::{OpenOptions, not_found, open_raster, split_spec};
+use super::open::{OpenOptions, not_found, open_items, open_raster, split_spec};
 use super::product::{is_npy, is_raster};
-use super::{RasterDataset, open_zarr};
-use crate::catalog::{Descriptor, Form, Kind};
+use super::{RasterDataset, open_zarr, stac};
+use crate::catalog::{Descriptor, Form, Kind, Variant};
 use crate::error::{Error, Result};
 use crate::location::LocationDataset;
 use crate::patch::{Condition, Near, OnBad, PatchDataset, PatchQuery, Tally, is_table};
@@ -88,6 +89,9 @@ impl Dataset {
         if let Some(store) = open_zarr::open(&location, asked, options)? {
             return Ok(Self::Raster(store));
         }
+        if stac::maybe(&location, product.as_ref().map(|(p, _)| p.as_ref())) {
+            return Self::of_items(location, product, options);
+        }
         let listing = Listing::new(location);
         let tables = match &product {
             // Vectors of rasters are handed on as tables, too.
@@ -107,6 +111,20 @@ impl Dataset {
             ));
         }
         Ok(Self::Raster(open_raster(&listing, product, options)?))
+    }
+
+    /// Opens the files that a STAC catalogue names.
+    fn of_items(
+        root: Location,
+        product: Option<(Arc<Descriptor>, Option<Variant>)>,
+        options: &OpenOptions,
+    ) -> Result<Self> {
+        let items = stac::read(&root, product.as_ref().map(|(p, _)| p.as_ref()))?;
+        let is_table = items.first().is_some_and(|l| is_table(Location::new(&l.path).file_name()));
+        Ok(match is_table {
+            true => Self::Patch(PatchDataset::of_items(root, items, product, &options.catalog)?),
+            false => Self::Raster(open_items(root, items, product, options)?),
+        })
     }
 
     /// The same in one month (1–12), which some location encoders need.

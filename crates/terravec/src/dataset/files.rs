@@ -144,15 +144,25 @@ impl Stored {
         if files.iter().any(|f| f.location.without_query() == root.without_query()) {
             base = root.parent();
         }
-        while files.iter().any(|f| f.location.below(&base).is_none()) {
-            let above = base.parent();
-            if above.without_query().len() >= base.without_query().len() {
-                break;
+        let holds = |base: &Location| files.iter().all(|f| f.location.below(base).is_some());
+        let climb = |mut base: Location| {
+            while !holds(&base) {
+                let above = base.parent();
+                if above.without_query().len() >= base.without_query().len() {
+                    return None;
+                }
+                base = above;
             }
-            base = above;
-        }
-        let path =
-            |f: &StoredFile| f.location.below(&base).unwrap_or_else(|| f.location.file_name().to_owned());
+            Some(base)
+        };
+        // A catalogue may be at another host than its files, and those at several.
+        let theirs = || climb(files.first()?.location.parent());
+        let base = climb(base).or_else(theirs).unwrap_or_else(|| root.clone());
+        let elsewhere = |f: &StoredFile| {
+            let address = f.location.without_query();
+            address.split_once("://").map_or(address, |(_, rest)| rest).replace(':', "_")
+        };
+        let path = |f: &StoredFile| f.location.below(&base).unwrap_or_else(|| elsewhere(f));
         let files = files.into_iter().map(|f| (path(&f), f)).collect();
         Self { base, files, chunks }
     }

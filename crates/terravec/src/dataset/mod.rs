@@ -14,9 +14,10 @@ mod open_zarr;
 pub(crate) mod own;
 mod product;
 pub(crate) mod reader;
-mod register;
 mod recognise;
+mod register;
 mod shelf;
+mod stac;
 mod tile;
 mod zarr;
 mod zarr_place;
@@ -170,7 +171,9 @@ impl RasterDataset {
     /// # Errors
     /// If a tile can't be opened, or there are too many.
     pub(crate) fn around(&self, places: &Places, years: &Years) -> Result<Self> {
-        let Some(register) = self.register.as_ref().filter(|_| !self.narrowed) else { return Ok(self.clone()) };
+        let Some(register) = self.register.as_ref().filter(|_| !self.narrowed) else {
+            return Ok(self.clone());
+        };
         let listed = register.find(places, years, true);
         if listed.is_empty() {
             return Ok(self.clone());
@@ -197,8 +200,9 @@ impl RasterDataset {
         if let Some(register) = &self.register {
             return Ok(register.find(places, years, false));
         }
-        let touching =
-            periods.iter().flat_map(|p| self.tiles.iter().filter(move |t| t.year() == *p && places.touch(&t.lonlat)));
+        let touching = periods
+            .iter()
+            .flat_map(|p| self.tiles.iter().filter(move |t| t.year() == *p && places.touch(&t.lonlat)));
         Ok(touching
             .map(|t| Listed {
                 path: t.path.clone(),

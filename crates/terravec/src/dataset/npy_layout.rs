@@ -166,8 +166,13 @@ fn open_tile(
     };
     let scales = match scales {
         Some(suffix) if !codes.header().dtype.is_float() => {
-            let scales =
-                Npy::open(location.parent().join(&scales_name(location, suffix)).open().map_err(|e| missing(location, e, "scales"))?)?;
+            let scales = Npy::open(
+                location
+                    .parent()
+                    .join(&scales_name(location, suffix))
+                    .open()
+                    .map_err(|e| missing(location, e, "scales"))?,
+            )?;
             let fits = match scales.header().shape[..] {
                 [h, w] => (h, w) == (height, width),
                 // Old files repeat the scale for every band.
@@ -268,8 +273,13 @@ fn open_own(location: &Location, sidecar: &Sidecar, step: usize) -> Result<NpyTi
     };
     let mut scales = None;
     if sidecar.scaled {
-        let npy =
-            Npy::open(location.parent().join(&scales_name(location, OWN_SCALES)).open().map_err(|e| missing(location, e, "scales"))?)?;
+        let npy = Npy::open(
+            location
+                .parent()
+                .join(&scales_name(location, OWN_SCALES))
+                .open()
+                .map_err(|e| missing(location, e, "scales"))?,
+        )?;
         let shape_of = &codes.header().shape;
         let flat: Vec<usize> =
             shape_of[..shape_of.len() - 3].iter().chain(&shape_of[shape_of.len() - 2..]).copied().collect();

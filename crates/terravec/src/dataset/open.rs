@@ -13,6 +13,7 @@ use super::file::Files;
 use super::listing::Listing;
 use super::product::{fingerprint, interval_of};
 use super::reader::BlockCache;
+use super::register::{List, Listed, Register};
 use super::tile::Tile;
 use super::{RasterDataset, aef_index, index, open_npy, own, recognise};
 use crate::catalog::{Catalog, Descriptor, Variant};
@@ -107,6 +108,26 @@ pub(super) fn open_raster(
         ));
     }
     Ok(dataset(found, version, root, Files::Tiff, options))
+}
+
+/// Opens the rasters that a catalogue names; each when it is needed.
+///
+/// # Errors
+/// If the first few can't be read.
+pub(super) fn open_items(
+    root: Location,
+    items: Vec<Listed>,
+    product: Option<(Arc<Descriptor>, Option<Variant>)>,
+    options: &OpenOptions,
+) -> Result<RasterDataset> {
+    let (product, variant) = product.map_or((None, None), |(p, v)| (Some(p), v));
+    let first = items.first().map_or(String::new(), |l| l.path.clone());
+    let found = recognised(&root.join(&first), product, &options.catalog)?;
+    let register = Register::new(List::Items(items));
+    let tile = register.any(|l| Files::Tiff.tile(&root, &l.path, &found.product))?;
+    let found = Opened { tiles: vec![tile], ..found };
+    let dataset = dataset(found, variant.map(|v| v.id), root, Files::Tiff, options);
+    Ok(RasterDataset { register: Some(Arc::new(register)), ..dataset })
 }
 
 /// What was found where a dataset was said to be.

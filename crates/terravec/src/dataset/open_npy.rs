@@ -13,7 +13,7 @@ use super::npy_layout::Layout;
 use super::open::{OpenOptions, Opened, at_once, check_few, dataset, uniform};
 use super::own::{self, Sidecar};
 use super::product::{fingerprint, generic, interval_of, is_npy};
-use super::register::{Manifest, Register};
+use super::register::{List, Manifest, Register};
 use super::tile::Tile;
 use super::{RasterDataset, index};
 use crate::catalog::{Catalog, Descriptor, Variant};
@@ -228,7 +228,7 @@ fn registered(
     let variant = variant.as_ref().or(named);
     let layout = Layout::of_product(root, product, variant)?;
     let version = variant.map(|v| v.id.clone());
-    let register = Register::new(manifest);
+    let register = Register::new(List::Manifest(manifest));
     let files = Files::Npy(layout);
     let first = register.any(|l| files.tile(root, &l.path, product))?;
     let notes = vec![format!("tiles taken from {}", spec.file)];

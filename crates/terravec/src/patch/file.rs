@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use terravec_geo::BBox;
 use terravec_geo::lattice::{geohash, mgrs};
+use terravec_geo::{BBox, Crs, lonlat_bbox_of};
 use terravec_io::DType;
 use terravec_io::source::Location;
 use terravec_io::table::{CsvPlan, CsvTable, PlaceColumns, Placer, ReadPlan, TableFile, partition_values};
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::time::Interval;
 
 /// Degrees by which the box of a key of folders is widened: a row belongs to the cell of its centre and reaches over.
-const KEY_MARGIN: f64 = 0.1;
+pub(super) const KEY_MARGIN: f64 = 0.1;
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
 /// Numbers of a batch, so that batches of long vectors stay small.
@@ -68,7 +68,7 @@ impl PatchFile {
         Self {
             path: path.to_owned(),
             interval: super::time::of_file(product, named),
-            bounds: box_of_keys(&keys),
+            bounds: box_of_keys(&keys).or_else(|| box_of_name(product, named)),
             keys,
             rows: None,
             open: OnceLock::new(),
@@ -242,6 +242,15 @@ fn width(data_type: &DataType) -> usize {
         DataType::List(_) | DataType::LargeList(_) | DataType::ListView(_) => 1024,
         _ => 1,
     }
+}
+
+/// Where the rows of a file lie that is named after a tile of Sentinel-2.
+fn box_of_name(product: &Descriptor, path: &str) -> Option<BBox> {
+    let square = mgrs::Square::parse(product.tiles.as_ref()?.parse(path)?.get("mgrs")?).ok()?;
+    let crs = Crs::utm(square.zone(), square.south()).ok()?;
+    let b = lonlat_bbox_of(&crs, &square.sentinel2_bounds()).ok()?;
+    let east = if b.crosses_antimeridian() { b.east + 360.0 } else { b.east };
+    Some(BBox::new(b.west, b.south, east, b.north).expand(KEY_MARGIN))
 }
 
 /// Where rows below folders named after cells lie: `geohash=9x`, `geohash_l2=9x`, `gzd=10T`.

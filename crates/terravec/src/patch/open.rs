@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use terravec_geo::BBox;
 use terravec_io::DType;
 use terravec_io::source::{self, Location};
 
 use super::columns::{Columns, VectorColumns};
-use super::file::{OpenFile, Table, is_table, is_text};
+use super::file::{KEY_MARGIN, OpenFile, Table, is_table, is_text};
 use super::{PatchDataset, PatchFile, manifest};
 use crate::catalog::{Catalog, Descriptor, Form, Variant};
+use crate::dataset::Listed;
 use crate::dataset::listing::Listing;
 use crate::error::{Error, Result};
 
@@ -30,31 +32,53 @@ impl PatchDataset {
                 .map(|path| manifest::Entry { path, rows: None, bounds: None })
                 .collect(),
         };
-        let Some(first) = listed.first() else {
-            return Err(Error::open(
+        let empty = || {
+            Error::open(
                 format!("{root}: there is no table in this folder"),
                 "open a folder of .parquet or .csv files, or name the file",
-            ));
+            )
         };
-        let (product, variant) = match product {
-            Some(known) => known,
-            None => {
-                let (product, note) = recognise(&root.join(&first.path), &first.path, catalog)?;
-                notes.extend(note);
-                let variant = product.default_variant().cloned();
-                (product, variant)
-            }
-        };
-        let files: Vec<PatchFile> = listed
-            .into_iter()
-            .map(|entry| {
-                let mut file = PatchFile::new(&product, &entry.path, &root);
-                file.rows = entry.rows;
-                file.bounds = entry.bounds.or(file.bounds);
-                file
-            })
-            .collect();
-        let dataset = Self { product, variant, root, files: Arc::new(files), notes, length: Arc::default() };
+        let first = listed.first().ok_or_else(empty)?.path.clone();
+        let (product, variant) = known_or(product, &root, &first, catalog, &mut notes)?;
+        let files = listed.into_iter().map(|entry| {
+            let mut file = PatchFile::new(&product, &entry.path, &root);
+            file.rows = entry.rows;
+            file.bounds = entry.bounds.or(file.bounds);
+            file
+        });
+        let files = files.collect();
+        Self { product, variant, root, files: Arc::new(files), notes, length: Arc::default() }.looked_at()
+    }
+
+    /// The tables that a catalogue names.
+    ///
+    /// # Errors
+    /// If the first is no table whose columns of vectors and places are known.
+    pub(crate) fn of_items(
+        root: Location,
+        items: Vec<Listed>,
+        product: Option<(Arc<Descriptor>, Option<Variant>)>,
+        catalog: &Catalog,
+    ) -> Result<Self> {
+        let mut notes = Vec::new();
+        let first = items.first().map_or(String::new(), |l| l.path.clone());
+        let (product, variant) = known_or(product, &root, &first, catalog, &mut notes)?;
+        let files = items.into_iter().map(|item| {
+            let mut file = PatchFile::new(&product, &item.path, &root);
+            let b = &item.lonlat;
+            // Across the antimeridian a box reaches over 180 degrees. Rows reach beyond the box of their centres.
+            let east = if b.crosses_antimeridian() { b.east + 360.0 } else { b.east };
+            file.bounds = Some(BBox::new(b.west, b.south, east, b.north).expand(KEY_MARGIN));
+            file.interval = item.interval.or(file.interval);
+            file
+        });
+        let files = files.collect();
+        Self { product, variant, root, files: Arc::new(files), notes, length: Arc::default() }.looked_at()
+    }
+
+    /// The same, after a look at the first file.
+    fn looked_at(self) -> Result<Self> {
+        let dataset = self;
         // What is wrong with the first file is said now, not at the first question.
         let open = dataset.files[0].open(&dataset.product, &dataset.root)?;
         let mut notes = dataset.notes.clone();
@@ -64,6 +88,23 @@ impl PatchDataset {
         notes.extend_from_slice(open.placer.notes());
         Ok(Self { notes, ..dataset })
     }
+}
+
+/// The product asked for, or the one that the first file is taken for.
+fn known_or(
+    product: Option<(Arc<Descriptor>, Option<Variant>)>,
+    root: &Location,
+    first: &str,
+    catalog: &Catalog,
+    notes: &mut Vec<String>,
+) -> Result<(Arc<Descriptor>, Option<Variant>)> {
+    if let Some(known) = product {
+        return Ok(known);
+    }
+    let (product, note) = recognise(&root.join(first), first, catalog)?;
+    notes.extend(note);
+    let variant = product.default_variant().cloned();
+    Ok((product, variant))
 }
 
 /// The tables of a folder, or the file itself.

@@ -122,6 +122,22 @@ impl PatchDataset {
         })
     }
 
+    /// Whether what is known of a file without opening it rules it out.
+    pub(super) fn ruled_out(
+        &self,
+        index: usize,
+        query: &PatchQuery,
+        spans: Option<&[Interval]>,
+        may_lie: &impl Fn(&BBox) -> bool,
+    ) -> bool {
+        let file = &self.files[index];
+        let in_time = |i: &Interval| spans.is_none_or(|s| s.iter().any(|span| span.overlaps(i)));
+        // A column of times may say more than the file's name, but not something else.
+        file.bounds.as_ref().is_some_and(|b| !may_lie(b))
+            || file.interval.as_ref().is_some_and(|i| !in_time(i))
+            || !file.meets(&query.conditions)
+    }
+
     /// The row groups of file `index` that may hold what is asked for; `None` if there are none.
     pub(crate) fn part(
         &self,
@@ -130,15 +146,10 @@ impl PatchDataset {
         spans: Option<&[Interval]>,
         may_lie: impl Fn(&BBox) -> bool,
     ) -> Result<Option<Part>> {
-        let file = &self.files[index];
-        let in_time = |i: &Interval| spans.is_none_or(|s| s.iter().any(|span| span.overlaps(i)));
-        // A column of times may say more than the file's name, but not something else.
-        if file.bounds.as_ref().is_some_and(|b| !may_lie(b))
-            || file.interval.as_ref().is_some_and(|i| !in_time(i))
-            || !file.meets(&query.conditions)
-        {
+        if self.ruled_out(index, query, spans, &may_lie) {
             return Ok(None);
         }
+        let file = &self.files[index];
         let open = file.open(&self.product, &self.root)?;
         let possible = |group: usize| {
             let Table::Parquet(table) = &open.table else { return true };

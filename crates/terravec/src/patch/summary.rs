@@ -89,6 +89,9 @@ pub struct PatchFileSummary {
     pub bbox: Option<[f64; 4]>,
 }
 
+/// Files of a host that are opened to say more of them than their names do.
+const MANY: usize = 200;
+
 fn corners(b: &BBox) -> [f64; 4] {
     [b.min_x, b.min_y, b.max_x, b.max_y]
 }
@@ -183,20 +186,24 @@ impl PatchDataset {
         let area = bounds_of(asked)?;
         let query = PatchQuery { years: years.clone(), ..PatchQuery::default() };
         let times = spans(&query);
+        // Of many files far away, names or a catalogue have to say enough.
+        let many = self.root.is_remote() && self.files.len() > MANY;
         let files: Vec<Result<Option<PatchFileSummary>>> = (0..self.files.len())
             .into_par_iter()
             .map(|index| {
                 let may_lie = |b: &BBox| area.as_ref().is_none_or(|a| touches(b, a)) && meets(asked, b);
                 let file = &self.files[index];
                 let any = area.is_some() || times.is_some();
-                if any && self.part(index, &query, times.as_deref(), may_lie)?.is_none() {
+                let known = file.bounds.is_some() && (file.rows.is_some() || many);
+                let out = match any {
+                    true if known && many => self.ruled_out(index, &query, times.as_deref(), &may_lie),
+                    true => self.part(index, &query, times.as_deref(), may_lie)?.is_none(),
+                    false => false,
+                };
+                if out {
                     return Ok(None);
                 }
-                let open = if file.rows.is_some() && file.bounds.is_some() {
-                    None
-                } else {
-                    Some(file.open(&self.product, &self.root)?)
-                };
+                let open = if known { None } else { Some(file.open(&self.product, &self.root)?) };
                 let exact = open.as_ref().and_then(|o| o.bounds());
                 Ok(Some(PatchFileSummary {
                     path: file.path.clone(),

@@ -63,7 +63,8 @@ impl Manifest {
         columns.sort_unstable();
         let read = |group: usize| -> Result<Named> {
             let mut named = Named::new();
-            let plan = ReadPlan { columns: columns.clone(), groups: vec![group], rows: None, batch_rows: 65_536 };
+            let plan =
+                ReadPlan { columns: columns.clone(), groups: vec![group], rows: None, batch_rows: 65_536 };
             for batch in table.read(&plan)? {
                 rows_of(&batch?, spec, &mut named).map_err(bad)?;
             }
@@ -86,10 +87,6 @@ impl Manifest {
     /// Those of the last year, northernmost first.
     pub(super) fn some(&self) -> impl Iterator<Item = Listed> {
         self.rows.iter().rev().map(|r| self.listed(r))
-    }
-
-    pub(super) fn years(&self) -> Vec<i32> {
-        self.counts().into_keys().collect()
     }
 
     pub(super) fn counts(&self) -> BTreeMap<i32, usize> {
@@ -131,7 +128,9 @@ impl Manifest {
                 (None, Places::Everywhere) => rows,
                 (None, Places::Boxes { .. }) => &[],
             };
-            found.extend(rows.iter().filter(|r| places.touch(&self.bounds_of(r, reach))).map(|r| self.listed(r)));
+            found.extend(
+                rows.iter().filter(|r| places.touch(&self.bounds_of(r, reach))).map(|r| self.listed(r)),
+            );
         }
         found
     }
@@ -141,7 +140,12 @@ impl Manifest {
         let half = self.spec.side / 2.0;
         // What reaches beyond the box is metres, of which there are fewer in a degree of longitude.
         let beyond = (reach - half) / lat.to_radians().cos().max(0.01);
-        LonLatBox { west: lon - half - beyond, south: lat - reach, east: lon + half + beyond, north: lat + reach }
+        LonLatBox {
+            west: lon - half - beyond,
+            south: lat - reach,
+            east: lon + half + beyond,
+            north: lat + reach,
+        }
     }
 
     fn listed(&self, row: &Row) -> Listed {
@@ -174,7 +178,12 @@ fn choose(
         return match named.remove(&Some(variant.id.clone())) {
             Some(rows) => Ok((Some(variant.id.clone()), rows)),
             None => Err(Error::open(
-                format!("{location}: lists tiles of {}, none of {}@{}", held.join(", "), product.id, variant.id),
+                format!(
+                    "{location}: lists tiles of {}, none of {}@{}",
+                    held.join(", "),
+                    product.id,
+                    variant.id
+                ),
                 "variants never mix: name the one that is there",
             )),
         };
@@ -203,9 +212,7 @@ fn rows_of(batch: &RecordBatch, spec: &TileManifest, named: &mut Named) -> Resul
     let (lons, lats) = (must("lon", &DataType::Float64)?, must("lat", &DataType::Float64)?);
     let text = |name: &str| column(name, &DataType::Utf8).transpose();
     let (version, variant) = (text("version")?, text("variant")?);
-    let sizes = |name: &Option<String>| {
-        name.as_deref().and_then(|n| column(n, &DataType::Int64)).transpose()
-    };
+    let sizes = |name: &Option<String>| name.as_deref().and_then(|n| column(n, &DataType::Int64)).transpose();
     let (size, scales) = (sizes(&spec.size)?, sizes(&spec.scales_size)?);
     let (years, lons, lats) = (
         years.as_primitive::<Int32Type>(),
@@ -233,7 +240,10 @@ fn rows_of(batch: &RecordBatch, spec: &TileManifest, named: &mut Named) -> Resul
                 return Err("a year, longitude or latitude is null".into());
             }
             let (year, lon, lat) = (years.value(i), lons.value(i), lats.value(i));
-            if !(1900..=2200).contains(&year) || !(-180.0..=180.0).contains(&lon) || !(-90.0..=90.0).contains(&lat) {
+            if !(1900..=2200).contains(&year)
+                || !(-180.0..=180.0).contains(&lon)
+                || !(-90.0..=90.0).contains(&lat)
+            {
                 return Err(format!("a tile of {year} at {lon}, {lat}: there is no such year or place"));
             }
             #[allow(clippy::cast_possible_truncation)] // within the bounds just checked

@@ -47,37 +47,67 @@ fn is_unusable(e: &Error) -> bool {
     matches!(e, Error::Open { .. } | Error::Source(SourceError::NotFound { .. }))
 }
 
+/// Where files are named.
+#[derive(Debug)]
+pub(crate) enum List {
+    /// In a table of the tiles of a lattice.
+    Manifest(Manifest),
+    /// One by one, with their boxes.
+    Items(Vec<Listed>),
+}
+
 /// A register, and the tiles that were looked up in it before.
 #[derive(Debug)]
 pub(crate) struct Register {
-    manifest: Manifest,
+    list: List,
     known: Mutex<HashMap<String, Tile>>,
 }
 
 impl Register {
-    pub(crate) fn new(manifest: Manifest) -> Self {
-        Self { manifest, known: Mutex::default() }
+    pub(crate) fn new(list: List) -> Self {
+        Self { list, known: Mutex::default() }
     }
 
     /// Years that some file has, in order.
     pub(crate) fn years(&self) -> Vec<i32> {
-        self.manifest.years()
+        self.counts().into_keys().collect()
     }
 
     /// Files in all, and per year.
     pub(crate) fn counts(&self) -> std::collections::BTreeMap<i32, usize> {
-        self.manifest.counts()
+        let items = match &self.list {
+            List::Manifest(manifest) => return manifest.counts(),
+            List::Items(items) => items,
+        };
+        let mut counts = std::collections::BTreeMap::new();
+        items.iter().filter_map(Listed::year).for_each(|year| *counts.entry(year).or_insert(0) += 1);
+        counts
     }
 
     /// The smallest box around all files.
     pub(crate) fn extent(&self) -> LonLatBox {
-        self.manifest.extent()
+        match &self.list {
+            List::Manifest(manifest) => manifest.extent(),
+            List::Items(items) => {
+                let boxes = items.iter().map(|l| l.lonlat).collect();
+                Places::of_boxes(boxes).bounds().unwrap_or(LonLatBox::WORLD)
+            }
+        }
     }
 
     /// The files of some years that touch some places. Where they are to be read, those are named, too, that may reach a little
     /// beyond their boxes.
     pub(crate) fn find(&self, places: &Places, years: &Years, to_read: bool) -> Vec<Listed> {
-        self.manifest.find(places, years, to_read)
+        let in_time = |l: &Listed| match years {
+            Years::All => true,
+            Years::List(list) => l.year().is_some_and(|y| list.contains(&y)),
+        };
+        match &self.list {
+            List::Manifest(manifest) => manifest.find(places, years, to_read),
+            List::Items(items) => {
+                items.iter().filter(|l| in_time(l) && places.touch(&l.lonlat)).cloned().collect()
+            }
+        }
     }
 
     /// One tile, which stands for all until a question is asked.
@@ -86,7 +116,11 @@ impl Register {
     /// If the first few that are tried are all no tiles.
     pub(crate) fn any(&self, open: impl Fn(&Listed) -> Result<Tile>) -> Result<Tile> {
         let mut failure = None;
-        for listed in self.manifest.some().take(TRIED) {
+        let some: Vec<Listed> = match &self.list {
+            List::Manifest(manifest) => manifest.some().take(TRIED).collect(),
+            List::Items(items) => items.iter().take(TRIED).cloned().collect(),
+        };
+        for listed in some {
             match open(&listed) {
                 Err(e) if is_unusable(&e) => drop(failure.get_or_insert(e)),
                 answer => return answer,

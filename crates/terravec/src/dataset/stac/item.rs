@@ -69,7 +69,8 @@ impl Object {
         let asset = match named {
             Some(name) => self.assets.get(name),
             None => {
-                let held: Vec<(&String, &Asset)> = self.assets.iter().filter(|(_, a)| a.holds_data()).collect();
+                let held: Vec<(&String, &Asset)> =
+                    self.assets.iter().filter(|(_, a)| a.holds_data()).collect();
                 match held.as_slice() {
                     [] => None,
                     [(_, one)] => Some(*one),
@@ -109,7 +110,8 @@ impl Object {
         let rule = product.and_then(|p| p.time.as_ref()).map(|t| t.interval);
         if let (Some(start_ms), Some(end)) = (time("start_datetime"), time("end_datetime")) {
             // Ends are written with and without their last second.
-            let end_ms = if end % 86_400_000 >= 86_399_000 { (end / 86_400_000 + 1) * 86_400_000 } else { end };
+            let end_ms =
+                if end % 86_400_000 >= 86_399_000 { (end / 86_400_000 + 1) * 86_400_000 } else { end };
             return (start_ms < end_ms).then_some(Interval { start_ms, end_ms });
         }
         let day = Interval::day(time("datetime")?);

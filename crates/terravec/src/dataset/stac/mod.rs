@@ -117,12 +117,18 @@ impl Walk<'_> {
         let found: Vec<&Object> = collections.iter().filter(wanted).collect();
         let [one] = found.as_slice() else {
             return Err(Error::open(
-                format!("{at}: the catalogue has several collections, or not the one that is wanted: {}", ids()),
+                format!(
+                    "{at}: the catalogue has several collections, or not the one that is wanted: {}",
+                    ids()
+                ),
                 "open one of them: …/collections/ID",
             ));
         };
         let items = one.link("items").ok_or_else(|| {
-            Error::open(format!("{at}: the collection does not say where its items are"), "tell its publisher")
+            Error::open(
+                format!("{at}: the collection does not say where its items are"),
+                "tell its publisher",
+            )
         })?;
         let items = resolve(at, &items.href)?;
         self.api(&items)
@@ -144,7 +150,10 @@ impl Walk<'_> {
         let (mut at, mut page) = (at.clone(), page);
         loop {
             if !self.seen.insert(at.typed().to_owned()) {
-                return Err(Error::open(format!("{at}: the pages of items go round in a circle"), "tell its publisher"));
+                return Err(Error::open(
+                    format!("{at}: the pages of items go round in a circle"),
+                    "tell its publisher",
+                ));
             }
             for item in page.features.iter().flatten() {
                 self.item(&at, item)?;
@@ -197,7 +206,10 @@ impl Walk<'_> {
                 return Ok(());
             }
             if self.seen.len() > MOST_ITEMS {
-                return Err(Error::open(format!("{at}: the catalogue has too many files"), "open a part of it"));
+                return Err(Error::open(
+                    format!("{at}: the catalogue has too many files"),
+                    "open a part of it",
+                ));
             }
             level = Vec::new();
             for (to, object) in next.iter().zip(at_once(&next, document)?) {
@@ -211,6 +223,9 @@ impl Walk<'_> {
                 }
             }
         }
-        Err(Error::open(format!("{at}: catalogues within catalogues, deeper than {MOST_LEVELS}"), "open a part of it"))
+        Err(Error::open(
+            format!("{at}: catalogues within catalogues, deeper than {MOST_LEVELS}"),
+            "open a part of it",
+        ))
     }
 }
