@@ -49,7 +49,7 @@ def files(folder):
 
 
 def test_a_region_takes_its_shards_and_what_opening_needs(terravec, tmp_path, served, tessera):
-    url, stats = served
+    url, _stats = served
     mirror = tmp_path / "mirror"
     grid = tessera.zones[31][2]
     box = box_of(grid, (5, 150), (100, 5))
@@ -121,7 +121,7 @@ def test_what_was_not_copied_is_no_empty_place(terravec, tmp_path, serve):
 
 def test_metadata_that_changed_are_fetched_again(terravec, tmp_path, serve):
     store = stores.TesseraZarr(tmp_path / "there", size=(64, 64), chunk=32, shard=64)
-    url, stats = serve(store.path.parent)
+    url, _stats = serve(store.path.parent)
     spec, mirror = f"tessera-zarr={url}/{store.path.name}", tmp_path / "mirror"
     terravec("download", spec, "-o", mirror, "--year", 2023)
     again = terravec.json("download", spec, "-o", mirror, "--year", 2023)
@@ -137,10 +137,10 @@ def test_a_part_of_an_icechunk_repository(terravec, tmp_path, serve):
     from test_zarr import Icechunk
 
     repository = Icechunk(tmp_path)
-    url, stats = serve(tmp_path)
+    url, _stats = serve(tmp_path)
     spec, mirror = f"tessera-icechunk={url}/{repository.path.name}", tmp_path / "mirror"
     info = terravec.json("info", spec)
-    west, south, east, north = info["bbox"]
+    _west, _south, _east, _north = info["bbox"]
     grids = terravec.json("coverage", spec)["tiles"]
     one = grids[0]["bbox"]
     lon, lat = (one[0] + one[2]) / 2, (one[1] + one[3]) / 2

@@ -58,7 +58,7 @@ def test_a_manifest_stands_for_a_list(terravec, archive, served):
 
 
 def test_points_find_their_tiles(terravec, tmp_path, archive, served):
-    url, stats = served
+    url, _stats = served
     _, codes, scales, grid = archive.tiles[5.95]
     _, codes2, scales2, grid2 = archive.tiles[6.05]
     pixels = [(0, 0), (7, 3), (59, 49)]
@@ -170,7 +170,9 @@ def test_a_tile_without_landmask_is_left_out(terravec, tmp_path, serve):
     manifest(archive, archive.tiles_root / "manifest.parquet")
     (tmp_path / "landmasks" / "v1" / "grid_6.05_52.05.tiff").unlink()
     url, _ = serve(tmp_path)
-    lon, lat = zip(*[[*map(float, np.ravel(centers(archive.tiles[t][3], [(5, 6)])))] for t in (5.95, 6.05)])
+    lon, lat = zip(
+        *[[*map(float, np.ravel(centers(archive.tiles[t][3], [(5, 6)])))] for t in (5.95, 6.05)], strict=False
+    )
     points = write_points_csv(tmp_path / "p.csv", lon, lat)
     spec = f"tessera-npy={url}/npy/v1"
     table = terravec.table(spec, "--points", points, out=tmp_path / "o.parquet")
@@ -182,7 +184,7 @@ def test_a_tile_without_landmask_is_left_out(terravec, tmp_path, serve):
 
 
 def test_tiles_of_a_region_are_mirrored(terravec, tmp_path, archive, served):
-    url, stats = served
+    url, _stats = served
     spec, mirror = f"tessera-npy={url}/npy/v1", tmp_path / "mirror"
     grid = archive.tiles[5.95][3]
     lon, lat = centers(grid, [(10, 40), (40, 8)])

@@ -139,7 +139,7 @@ def api():
 
 
 def expected(archive, lon, year=2025):
-    for i, (name, west) in enumerate(TILES.items()):
+    for _i, (name, west) in enumerate(TILES.items()):
         if west <= lon <= west + 1:
             rows = pq.read_table(archive / f"{name}_{year}-01-01_{year + 1}-01-01.parquet")
             lons = shapely.get_x(shapely.from_wkb(rows["geometry"].to_numpy()))
@@ -182,7 +182,7 @@ def test_a_list_of_items(terravec, tmp_path, archive, serve):
 
 
 def test_pages_of_an_api(terravec, tmp_path, archive, serve, api):
-    files, stats = serve(archive)
+    files, _stats = serve(archive)
     api.items = items(f"{files}/")
     url = f"http://127.0.0.1:{api.server_port}"
     check(terravec, tmp_path, f"earth-index-2025={url}", archive)
@@ -211,7 +211,7 @@ def test_rasters_of_a_catalogue_are_opened_when_needed(terravec, tmp_path, seam,
     """The same answers as from the folder; a file far away is never asked for."""
     local = f"alphaearth={seam.root}"
     covered = terravec.json("coverage", local)["tiles"]
-    url, stats = serve(seam.root)
+    url, _stats = serve(seam.root)
     features = [
         {
             "type": "Feature",

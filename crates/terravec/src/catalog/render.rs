@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::descriptor::{Access, Citation, Descriptor, Form, Format, Host, Variant};
+use super::descriptor::{Access, Citation, Descriptor, Form, Format, Host, StacSpec, Variant};
 use super::encoder::{CoordinateOrder, EncoderTime, Precision, WeightsFile};
 use super::place::{GridSpec, RowOrder};
 use super::time::{IntervalRule, TimeSpec};
@@ -233,6 +233,11 @@ fn files(d: &Descriptor) -> Vec<String> {
     lines.extend(tiles.examples.first().map(|example| format!("e.g. {example}")));
     if !tiles.index.is_empty() {
         lines.push(format!("index: {}", tiles.index.join(", ")));
+    }
+    if let Some(StacSpec { collection, asset }) = &d.stac {
+        let said = [("collection", collection), ("asset", asset)];
+        let said = said.into_iter().filter_map(|(what, name)| Some(format!("{what} {}", name.as_ref()?)));
+        lines.push(format!("in STAC: {}", said.collect::<Vec<_>>().join(", ")));
     }
     lines
 }

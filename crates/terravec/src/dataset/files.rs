@@ -148,7 +148,8 @@ impl Stored {
         let climb = |mut base: Location| {
             while !holds(&base) {
                 let above = base.parent();
-                if above.without_query().len() >= base.without_query().len() {
+                let same = above.without_query().len() >= base.without_query().len();
+                if same || above.is_remote() != base.is_remote() {
                     return None;
                 }
                 base = above;

@@ -93,7 +93,7 @@ impl Walk<'_> {
             return self.pages(at, object);
         }
         if let Some(collections) = object.collections {
-            return self.choose(at, collections);
+            return self.choose(at, &collections);
         }
         if object.kind.as_deref() == Some("Feature") {
             return self.item(at, &object);
@@ -111,7 +111,7 @@ impl Walk<'_> {
     }
 
     /// The collections of an API.
-    fn choose(&mut self, at: &Location, collections: Vec<Object>) -> Result<()> {
+    fn choose(&mut self, at: &Location, collections: &[Object]) -> Result<()> {
         let ids = || collections.iter().filter_map(|c| c.id.clone()).collect::<Vec<_>>().join(", ");
         let wanted = |c: &&Object| self.collection.is_none_or(|id| c.id.as_deref() == Some(id));
         let found: Vec<&Object> = collections.iter().filter(wanted).collect();
