@@ -238,3 +238,48 @@ def test_an_array_of_our_own_is_mirrored(terravec, tmp_path, archive, serve):
     assert names == ["a.json", "a.npy", "a_scales.npy"]
     near, far = terravec.json("info", mirror / "a.npy"), terravec.json("info", own / "a.npy")
     assert near["grid"] == far["grid"] and near["product"] == far["product"]
+
+
+def test_the_registry_beside_a_store_says_which_shards_hold_vectors(terravec, tmp_path, serve):
+    """Latest word first: a shard that was refused later, one that was filled later, one of another zone, one far away."""
+    from test_zarr import Icechunk
+
+    repository = Icechunk(tmp_path)
+    west, south, east, north = terravec.json("info", repository.path)["bbox"]
+    middle = (west + east) / 2
+    line = {"bbox_west": west, "bbox_south": south, "bbox_east": middle, "bbox_north": north}
+    right = {**line, "bbox_west": middle, "bbox_east": east}
+    parts = tmp_path / "dclimate.registry" / "parts"
+
+    def write(zone, year, run, rows):
+        folder = parts / f"zone={zone}" / f"year={year}"
+        folder.mkdir(parents=True, exist_ok=True)
+        frame = pd.DataFrame(rows)
+        frame["assembled_at"] = pd.to_datetime(frame["assembled_at"], utc=True)
+        frame.to_parquet(folder / f"{run}.parquet")
+
+    early, late = "2026-01-01T00:00:00", "2026-05-01T00:00:00"
+    first = [
+        {"tile": "chunk_0_0", **line, "embedded": True, "assembled_at": early},
+        {"tile": "chunk_0_1", **right, "embedded": False, "assembled_at": early},
+        {"tile": "chunk_1_0", **line, "embedded": True, "assembled_at": early},
+    ]
+    second = [
+        {"tile": "chunk_0_1", **right, "embedded": True, "assembled_at": late},
+        {"tile": "chunk_1_0", **line, "embedded": False, "assembled_at": late},
+    ]
+    write("33S", 2024, "a", second)
+    write("33S", 2024, "b", first)
+    write("33S", 2023, "a", first)
+    write("34S", 2024, "a", first)
+    spec = f"tessera-icechunk={repository.path}"
+    found = terravec.json("coverage", spec)["tiles"]
+    assert [(t["path"], t["year"]) for t in found] == [("33S/chunk_0_0", 2024), ("33S/chunk_0_1", 2024)]
+    assert found[0]["bbox"] == pytest.approx([west, south, middle, north])
+    quarter = (middle + east) / 2
+    box = f"{quarter},{south},{east},{north}"
+    assert [t["path"] for t in terravec.json("coverage", spec, "--bbox", box)["tiles"]] == ["33S/chunk_0_1"]
+    # Where hosts can't be asked for a list, zones have to do.
+    url, _ = serve(tmp_path)
+    far = terravec.json("coverage", f"tessera-icechunk={url}/{repository.path.name}")["tiles"]
+    assert [t["path"] for t in far] == ["33S"]

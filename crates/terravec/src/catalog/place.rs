@@ -34,6 +34,8 @@ pub struct GridSpec {
     pub shape: Option<[u64; 2]>,
     /// What to know about it.
     pub note: Option<String>,
+    /// The folder beside a store with a registry of the shards that hold vectors: Parquet files in `zone=…/year=…/`.
+    pub registry: Option<String>,
 }
 
 /// A lattice of tiles or cells.

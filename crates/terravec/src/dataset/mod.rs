@@ -200,6 +200,13 @@ impl RasterDataset {
         if let Some(register) = &self.register {
             return Ok(register.find(places, years, false));
         }
+        if let Some(parts) = self.product.grid.as_ref().and_then(|g| g.registry.as_ref()) {
+            let touching = |t: &&Tile| periods.contains(&t.year()) && places.touch(&t.lonlat);
+            let tiles: Vec<&Tile> = self.tiles.iter().filter(touching).collect();
+            if let Some(listed) = register::parts::find(&self.root.parent().join(parts), &tiles, places)? {
+                return Ok(listed);
+            }
+        }
         let touching = periods
             .iter()
             .flat_map(|p| self.tiles.iter().filter(move |t| t.year() == *p && places.touch(&t.lonlat)));

@@ -4,6 +4,7 @@
 //! are looked up, and opened, when it is asked ([`RasterDataset::around`](super::RasterDataset)).
 
 mod manifest;
+pub(crate) mod parts;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
