@@ -106,14 +106,14 @@ fn words_of(batch: &RecordBatch, words: &mut Vec<(String, Word)>) -> Result<(), 
         .map(|n| column(n, &DataType::Float64))
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
-    for i in 0..batch.num_rows() {
+    for (i, when) in times.into_iter().enumerate() {
         let edge = |e: usize| edges[e].as_primitive::<Float64Type>().value(i);
         if tiles.is_null(i) || edges.iter().any(|e| e.is_null(i)) {
             return Err("a tile has no name or no place".into());
         }
         let lonlat = LonLatBox::new(edge(0), edge(1), edge(2), edge(3)).map_err(|e| e.to_string())?;
         let is = embedded.is_valid(i) && embedded.as_boolean().value(i);
-        words.push((tiles.as_string::<i32>().value(i).to_owned(), (times[i].clone(), lonlat, is)));
+        words.push((tiles.as_string::<i32>().value(i).to_owned(), (when, lonlat, is)));
     }
     Ok(())
 }
