@@ -34,6 +34,7 @@ pub(crate) use aef_index::NAME as AEF_INDEX;
 pub use any::{Dataset, SampleRequest};
 use file::Files;
 pub use open::OpenOptions;
+pub(crate) use open::at_once;
 pub(crate) use product::fixed_interval;
 use reader::{BlockCache, TileReader};
 pub(crate) use register::Listed;

@@ -307,8 +307,8 @@ pub(super) fn check_few(root: &Location, files: usize, what: &str) -> Result<()>
 }
 
 /// Does something with every file of a store, many at a time: waiting for a host needs no processor.
-pub(super) fn at_once<T: Sync, R: Send>(files: &[T], each: impl Fn(&T) -> R + Sync + Send) -> Result<Vec<R>> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(HEADERS_AT_ONCE.min(files.len())).build();
+pub(crate) fn at_once<T: Sync, R: Send>(files: &[T], each: impl Fn(&T) -> R + Sync + Send) -> Result<Vec<R>> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(HEADERS_AT_ONCE.min(files.len().max(1))).build();
     let pool = pool.map_err(|e| Error::open(format!("can't start threads: {e}"), "try again"))?;
     Ok(pool.install(|| files.par_iter().map(each).collect()))
 }

@@ -10,6 +10,7 @@ use super::columns::VectorColumns;
 use super::file::Table;
 use super::scan::{PatchQuery, spans};
 use super::{PatchDataset, touches};
+use crate::dataset::at_once;
 use crate::error::Result;
 use crate::query::extract::Area;
 use crate::query::{bounds_of, meets};
@@ -188,32 +189,35 @@ impl PatchDataset {
         let times = spans(&query);
         // Of many files far away, names or a catalogue have to say enough.
         let many = self.root.is_remote() && self.files.len() > MANY;
-        let files: Vec<Result<Option<PatchFileSummary>>> = (0..self.files.len())
-            .into_par_iter()
-            .map(|index| {
-                let may_lie = |b: &BBox| area.as_ref().is_none_or(|a| touches(b, a)) && meets(asked, b);
-                let file = &self.files[index];
-                let any = area.is_some() || times.is_some();
-                let known = file.bounds.is_some() && (file.rows.is_some() || many);
-                let out = match any {
-                    true if known && many => self.ruled_out(index, &query, times.as_deref(), &may_lie),
-                    true => self.part(index, &query, times.as_deref(), may_lie)?.is_none(),
-                    false => false,
-                };
-                if out {
-                    return Ok(None);
-                }
-                let open = if known { None } else { Some(file.open(&self.product, &self.root)?) };
-                let exact = open.as_ref().and_then(|o| o.bounds());
-                Ok(Some(PatchFileSummary {
-                    path: file.path.clone(),
-                    year: file.interval.map(|i| i.start_year()),
-                    interval: file.interval.map(|i| i.to_string()),
-                    rows: file.rows.or_else(|| open.as_ref()?.rows()),
-                    bbox: exact.or(file.bounds).as_ref().map(corners),
-                }))
-            })
-            .collect();
+        let summary = |index: &usize| -> Result<Option<PatchFileSummary>> {
+            let index = *index;
+            let may_lie = |b: &BBox| area.as_ref().is_none_or(|a| touches(b, a)) && meets(asked, b);
+            let file = &self.files[index];
+            let any = area.is_some() || times.is_some();
+            let known = file.bounds.is_some() && (file.rows.is_some() || many);
+            let out = match any {
+                true if known && many => self.ruled_out(index, &query, times.as_deref(), &may_lie),
+                true => self.part(index, &query, times.as_deref(), may_lie)?.is_none(),
+                false => false,
+            };
+            if out {
+                return Ok(None);
+            }
+            let open = if known { None } else { Some(file.open(&self.product, &self.root)?) };
+            let exact = open.as_ref().and_then(|o| o.bounds());
+            Ok(Some(PatchFileSummary {
+                path: file.path.clone(),
+                year: file.interval.map(|i| i.start_year()),
+                interval: file.interval.map(|i| i.to_string()),
+                rows: file.rows.or_else(|| open.as_ref()?.rows()),
+                bbox: exact.or(file.bounds).as_ref().map(corners),
+            }))
+        };
+        let all: Vec<usize> = (0..self.files.len()).collect();
+        let files: Vec<Result<Option<PatchFileSummary>>> = match self.root.is_remote() {
+            true => at_once(&all, summary)?,
+            false => all.par_iter().map(summary).collect(),
+        };
         files.into_iter().filter_map(Result::transpose).collect()
     }
 }
