@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use serde_json::json;
 use terravec::dataset::Tile;
 use terravec::patch::PatchQuery;
-use terravec::query::sample::{Place, locate};
+use terravec::query::sample::{Place, locate, narrowed};
 use terravec::{Area, Extraction, OpenOptions, PatchDataset, RasterDataset, Request, table};
 use terravec_geo::{Affine, Grid};
 
@@ -136,9 +136,12 @@ impl Dataset {
 
     /// The grids of its tiles with their years.
     fn tiles(&self, py: Python<'_>, bbox: Option<String>, year: Option<String>) -> PyResult<Vec<TileFacts>> {
-        let raster = self.raster(py)?;
+        let (raster, years) = (self.raster(py)?.clone(), years(py, year)?);
         let area = bbox.map(|b| parse_box(py, &b)).transpose()?;
-        let periods = raster.periods(&years(py, year)?).map_err(|e| errors::raise(py, &e))?;
+        let whole = area.map_or(terravec::Area::All, terravec::Area::Box);
+        let asked = years.clone();
+        let raster = work::run(py, None, move |_| raster.narrowed(&whole, &asked))?;
+        let periods = raster.periods(&years).map_err(|e| errors::raise(py, &e))?;
         let ids = periods.into_iter().flat_map(|p| raster.select(p, area.as_ref()));
         Ok(ids.map(|id| tile_facts(&raster.tiles()[id])).collect())
     }
@@ -150,8 +153,13 @@ impl Dataset {
         points: &Points,
         year: Option<String>,
     ) -> PyResult<(Numbers<'py>, Numbers<'py>, Numbers<'py>, Vec<TileFacts>)> {
-        let raster = self.raster(py)?.clone();
-        let periods = raster.periods(&years(py, year)?).map_err(|e| errors::raise(py, &e))?;
+        let (raster, years) = (self.raster(py)?.clone(), years(py, year)?);
+        let given = points.0.clone();
+        let raster = {
+            let years = years.clone();
+            work::run(py, None, move |_| narrowed(&raster, &given, &years))?
+        };
+        let periods = raster.periods(&years).map_err(|e| errors::raise(py, &e))?;
         let [period] = periods[..] else {
             let what = format!("{} holds several years", raster.product().id);
             return Err(errors::usage(py, what, "name one with year="));

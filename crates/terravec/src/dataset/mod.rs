@@ -45,6 +45,7 @@ use crate::catalog::Descriptor;
 use crate::codec::Decoder;
 use crate::error::{Error, Result};
 use crate::provenance::Provenance;
+use crate::query::extract::Area;
 use crate::query::places::Places;
 use crate::time::Years;
 
@@ -190,6 +191,14 @@ impl RasterDataset {
             narrowed: true,
             ..self.clone()
         })
+    }
+
+    /// The dataset with those tiles that an area and some years need, of archives with a register; any other as it is.
+    ///
+    /// # Errors
+    /// If a tile can't be opened, or there are too many.
+    pub fn narrowed(&self, area: &Area, years: &Years) -> Result<Self> {
+        self.around(&Places::of_area(area)?, years)
     }
 
     /// The files that touch an area in some years, told without opening any.

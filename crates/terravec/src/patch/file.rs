@@ -68,11 +68,16 @@ impl PatchFile {
         Self {
             path: path.to_owned(),
             interval: super::time::of_file(product, named),
-            bounds: box_of_keys(&keys).or_else(|| box_of_name(product, named)),
+            bounds: box_of_keys(&keys),
             keys,
             rows: None,
             open: OnceLock::new(),
         }
+    }
+
+    /// Where its rows lie by its name, if that is all that is known.
+    pub(super) fn trust_name(&mut self, product: &Descriptor) {
+        self.bounds = self.bounds.or_else(|| box_of_name(product, &self.path));
     }
 
     /// Opens the file, or takes it as opened before.
@@ -266,4 +271,23 @@ fn box_of_keys(keys: &[(String, String)]) -> Option<BBox> {
             }
         })
         .map(|b| b.expand(KEY_MARGIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_sentinel_2_tiles_say_where() {
+        let product = crate::catalog::Catalog::builtin().get("earth-index-2024").unwrap();
+        let named = |name: &str| box_of_name(&product, name);
+        // 31UDQ holds Paris; its Sentinel-2 tile reaches from 1.61 to 3.14 E and from 48.66 to 49.65 N.
+        let b = named("2024/31UDQ_2024-01-01_2025-01-01.parquet").unwrap();
+        assert!((b.min_x - 1.51).abs() < 0.03 && (b.max_x - 3.24).abs() < 0.03, "{b:?}");
+        assert!((b.min_y - 48.56).abs() < 0.03 && (b.max_y - 49.75).abs() < 0.03, "{b:?}");
+        // Over the antimeridian.
+        assert!(named("01GDM_2024-01-01_2025-01-01.parquet").is_some_and(|b| b.min_x < b.max_x));
+        assert_eq!(named("21MNT_2024-01-01_2025-01-01.parquet"), None);
+        assert_eq!(named("other.parquet"), None);
+    }
 }

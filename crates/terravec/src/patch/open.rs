@@ -8,6 +8,7 @@ use terravec_io::source::{self, Location};
 
 use super::columns::{Columns, VectorColumns};
 use super::file::{KEY_MARGIN, OpenFile, Table, is_table, is_text};
+use super::summary::MANY;
 use super::{PatchDataset, PatchFile, manifest};
 use crate::catalog::{Catalog, Descriptor, Form, Variant};
 use crate::dataset::Listed;
@@ -40,10 +41,15 @@ impl PatchDataset {
         };
         let first = listed.first().ok_or_else(empty)?.path.clone();
         let (product, variant) = known_or(product, &root, &first, catalog, &mut notes)?;
+        // Files say best where their rows are; of very many far away, names have to do.
+        let by_name = root.is_remote() && listed.len() > MANY;
         let files = listed.into_iter().map(|entry| {
             let mut file = PatchFile::new(&product, &entry.path, &root);
             file.rows = entry.rows;
             file.bounds = entry.bounds.or(file.bounds);
+            if by_name {
+                file.trust_name(&product);
+            }
             file
         });
         let files = files.collect();

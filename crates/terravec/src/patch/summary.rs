@@ -91,7 +91,7 @@ pub struct PatchFileSummary {
 }
 
 /// Files of a host that are opened to say more of them than their names do.
-const MANY: usize = 200;
+pub(super) const MANY: usize = 200;
 
 fn corners(b: &BBox) -> [f64; 4] {
     [b.min_x, b.min_y, b.max_x, b.max_y]
