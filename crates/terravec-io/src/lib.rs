@@ -7,6 +7,7 @@ pub mod icechunk;
 mod noted;
 pub mod npy;
 pub mod source;
+mod spread;
 pub mod table;
 pub mod tiff;
 pub mod vector;

@@ -10,11 +10,12 @@ use super::cache::ShardCache;
 use super::codec::Pipeline;
 use super::element::Element;
 use super::error::ZarrError;
-use super::fetch::{Begun, spread};
+use super::fetch::Begun;
 use super::metadata::ArrayMetadata;
 use super::nd;
 use super::store::Store;
 use super::visits::Visits;
+use crate::spread::spread;
 use crate::{DType, Samples};
 
 /// Objects of an array that are told one by one.
@@ -102,7 +103,7 @@ impl Array {
             return Err(self.request(format!("{region:?} lies in more than {MOST_FILES} objects")));
         }
         let keys: Vec<String> = cells_of(region, outer).iter().map(|at| self.key(at)).collect();
-        let files = spread(&keys, self.is_remote(), |key| self.store.files(key));
+        let files = spread(&keys, self.at_once(), |key| self.store.files(key));
         Ok(files.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 

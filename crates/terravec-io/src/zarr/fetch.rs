@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use rayon::prelude::*;
@@ -18,6 +17,7 @@ use super::error::ZarrError;
 use super::shard::Sharding;
 use super::store::present;
 use crate::source::Source;
+use crate::spread::spread;
 
 /// Bytes of a batch as stored. Two batches are in memory at a time.
 const BATCH: u64 = 32 << 20;
@@ -81,6 +81,11 @@ impl Array {
         Ok(())
     }
 
+    /// Objects that are asked at the same time: of several where each costs a round trip.
+    pub(super) fn at_once(&self) -> usize {
+        if self.is_remote() { AT_ONCE } else { 1 }
+    }
+
     /// Where the chunks are, those never written left out.
     fn locate(&self, cells: &[Vec<u64>]) -> Result<Vec<Job>, ZarrError> {
         let unit = &self.unit().shape;
@@ -91,7 +96,7 @@ impl Array {
             objects.entry(at.collect()).or_default().push(i);
         }
         let objects: Vec<_> = objects.into_iter().collect();
-        let found = spread(&objects, self.is_remote(), |(at, members)| self.locate_in(at, members, cells));
+        let found = spread(&objects, self.at_once(), |(at, members)| self.locate_in(at, members, cells));
         Ok(found.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
@@ -251,7 +256,7 @@ impl Array {
             };
             Ok(shard.source.read_ranges(&ranges)?.into_iter().map(Some).collect())
         };
-        let parts = spread(&runs, self.is_remote(), read);
+        let parts = spread(&runs, self.at_once(), read);
         Ok(parts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
@@ -277,29 +282,4 @@ impl Array {
         };
         jobs.par_iter().zip(bytes).filter_map(one).collect()
     }
-}
-
-/// `f` of each item, in order; of several at the same time where each costs a round trip.
-pub(super) fn spread<T: Sync, R: Send>(items: &[T], remote: bool, f: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    if !remote || items.len() < 2 {
-        return items.iter().map(f).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(i) else { return done };
-            done.push((i, f(item)));
-        }
-    };
-    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..items.len().min(AT_ONCE)).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .flat_map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-    all.sort_unstable_by_key(|(i, _)| *i);
-    all.into_iter().map(|(_, r)| r).collect()
 }

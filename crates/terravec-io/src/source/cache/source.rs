@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use super::super::{Checksum, Fingerprint, Source, SourceError, check_range, plan};
 use super::entry::{self, now};
 use super::{About, Cache, Place};
+use crate::spread::spread;
 
 /// The head of an object, which the inner source fetches when only its size is asked for.
 const HEAD: u64 = 64 * 1024;
@@ -17,6 +18,8 @@ const HEAD: u64 = 64 * 1024;
 const TAIL: u64 = HEAD;
 /// No entry is longer: what is asked of the inner source is cut to less.
 const LONGEST: u64 = 16 * 1024 * 1024;
+/// Entries that are read or written at a time.
+const AT_ONCE: usize = 4;
 /// A record younger than this is not written again.
 const FRESH: u64 = 60;
 
@@ -91,24 +94,6 @@ impl Known {
             };
         }
     }
-}
-
-/// Threads that look into files at a time.
-const AT_ONCE: usize = 4;
-
-/// `f` of each item, in order. By threads of its own: whoever asks may be one that the pool of threads waits for.
-fn side_by_side<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    if items.len() < 2 * AT_ONCE {
-        return items.iter().map(f).collect();
-    }
-    let f = &f;
-    std::thread::scope(|scope| {
-        let parts = items.chunks(items.len().div_ceil(AT_ONCE));
-        let threads: Vec<_> =
-            parts.map(|part| scope.spawn(move || part.iter().map(f).collect::<Vec<R>>())).collect();
-        let lost = |panic| std::panic::resume_unwind(panic);
-        threads.into_iter().flat_map(|t| t.join().unwrap_or_else(lost)).collect()
-    })
 }
 
 impl<S: Source> CachedSource<S> {
@@ -221,7 +206,7 @@ impl<S: Source> CachedSource<S> {
             let write =
                 |(range, bytes): (&Range<u64>, &Bytes)| entry::write(&known.folder, range, bytes).is_ok();
             let pairs: Vec<_> = requests.iter().zip(answers).collect();
-            let done = side_by_side(&pairs, |pair| write(*pair));
+            let done = spread(&pairs, AT_ONCE, |pair| write(*pair));
             if let State::Known(known) = &mut *self.state() {
                 for (range, _) in requests.iter().zip(&done).filter(|(_, done)| **done) {
                     let end = known.kept.entry(range.start).or_default();
@@ -241,7 +226,7 @@ impl<S: Source> CachedSource<S> {
         ranges.iter().for_each(|range| known.split(range, &mut held, &mut missing));
         held.sort_unstable_by_key(|r| (r.start, r.end));
         held.dedup();
-        let read = side_by_side(&held, |range| entry::read(&known.folder, range));
+        let read = spread(&held, AT_ONCE, |range| entry::read(&known.folder, range));
         let mut parts = Vec::new();
         for (range, bytes) in held.iter().zip(read) {
             match bytes {
