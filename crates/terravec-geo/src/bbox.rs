@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Turns of the globe, degrees.
+pub const TURNS: [f64; 3] = [0.0, 360.0, -360.0];
+
 /// Axis-aligned box in the units of some CRS; edges included.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -13,6 +16,11 @@ pub struct BBox {
 }
 
 impl BBox {
+    /// The same place in degrees as it is, and turned once around the globe either way: by these, boxes that reach over ±180 are compared.
+    pub fn turned(&self) -> [Self; 3] {
+        TURNS.map(|turn| Self { min_x: self.min_x + turn, max_x: self.max_x + turn, ..*self })
+    }
+
     /// From the four edges, x before y.
     pub const fn new(min_x: f64, min_y: f64, max_x: f64, max_y: f64) -> Self {
         Self { min_x, min_y, max_x, max_y }

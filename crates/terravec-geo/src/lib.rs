@@ -17,7 +17,7 @@ pub mod rasterize;
 mod transform;
 
 pub use affine::Affine;
-pub use bbox::BBox;
+pub use bbox::{BBox, TURNS};
 pub use boxes::{lonlat_bbox_of, transform_bbox};
 pub use crs::Crs;
 pub use error::GeoError;

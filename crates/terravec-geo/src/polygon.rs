@@ -69,6 +69,12 @@ fn cross(a: Line<f64>, b: Line<f64>) -> bool {
     (b0 != b1 && a0 != a1) || zero(a, b.start) || zero(a, b.end) || zero(b, a.start) || zero(b, a.end)
 }
 
+/// The smallest box around a polygon; `None` where it has no vertex.
+#[must_use]
+pub fn bounds(polygon: &Polygon<f64>) -> Option<BBox> {
+    BBox::of_points(polygon.exterior().coords().map(|c| (c.x, c.y)))
+}
+
 /// Whether polygons and a box have a point in common; outlines belong to both. One pass over the edges.
 #[must_use]
 pub fn touches_box(region: &MultiPolygon<f64>, b: &BBox) -> bool {

@@ -167,10 +167,8 @@ fn beyond(extent: Option<(LonLatBox, String)>, area: &LonLatBox) -> Option<Strin
 /// The parts of a box on either side of the antimeridian.
 fn parts(b: [f64; 4]) -> Vec<[f64; 4]> {
     let [west, south, east, north] = b;
-    if west <= east {
-        return vec![b];
-    }
-    vec![[west, south, 180.0, north], [-180.0, south, east, north]]
+    let split = LonLatBox { west, south, east, north }.split();
+    split.into_iter().map(|b| [b.min_x, b.min_y, b.max_x, b.max_y]).collect()
 }
 
 impl Coverage {

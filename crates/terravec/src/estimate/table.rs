@@ -7,7 +7,7 @@ use terravec_io::vector::Points;
 
 use super::{Estimate, HEADER, READER};
 use crate::error::Result;
-use crate::patch::{FileCost, Near, PatchDataset, PatchQuery, TURNS, touches};
+use crate::patch::{FileCost, Near, PatchDataset, PatchQuery, touches};
 use crate::query::{bounds_of, meets};
 use crate::time::Years;
 
@@ -34,12 +34,10 @@ pub(super) fn rows_at(
         // Rows that are points hold all of their square.
         let one = |(x, y): (&f64, &f64)| dataset.footprint().around(*x, *y);
         let at: Vec<BBox> = points.lon.iter().zip(&points.lat).map(one).collect();
-        let beside = |b: &BBox, a: &BBox| {
-            TURNS
-                .iter()
-                .any(|turn| b.intersects(&BBox { min_x: a.min_x + turn, max_x: a.max_x + turn, ..*a }))
-        };
-        return of(dataset, query, |b| at.iter().any(|a| beside(b, a)));
+        return of(dataset, query, |b| {
+            let turned = b.turned();
+            at.iter().any(|a| turned.iter().any(|b| b.intersects(a)))
+        });
     };
     // Any file may hold the nearest: all places are looked at, and the row groups of those found.
     let costs = costs(dataset, query, |_| true)?;

@@ -228,15 +228,8 @@ impl PatchDataset {
     }
 }
 
-/// Turns of the globe by which boxes are compared: one across the antimeridian reaches over ±180.
-pub(crate) const TURNS: [f64; 3] = [0.0, 360.0, -360.0];
-
-/// Whether a box of rows touches an area.
+/// Whether a box of rows, which may reach over ±180, touches an area.
 pub(crate) fn touches(bounds: &BBox, area: &LonLatBox) -> bool {
-    area.split().iter().any(|part| {
-        TURNS.iter().any(|turn| {
-            let (min_x, max_x) = (bounds.min_x + turn, bounds.max_x + turn);
-            part.intersects(&BBox { min_x, max_x, ..*bounds })
-        })
-    })
+    let turned = bounds.turned();
+    area.split().iter().any(|part| turned.iter().any(|b| part.intersects(b)))
 }

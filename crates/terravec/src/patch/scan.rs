@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use geo_types::MultiPolygon;
-use terravec_geo::{BBox, LonLatBox, polygon};
+use terravec_geo::{BBox, LonLatBox, TURNS, polygon};
 
 use super::file::{Batches, OpenFile, Table};
 use super::rows::{Chunk, Memory, OnBad, Patches, Reading, Tally};
-use super::{Condition, PatchDataset, TURNS, touches};
+use super::{Condition, PatchDataset, touches};
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
 use crate::provenance::Provenance;

@@ -2,7 +2,6 @@
 
 use geo_types::{LineString, MultiPolygon, Polygon};
 use terravec_geo::{BBox, Crs, Grid, LonLatBox, Transform, polygon, transform_bbox};
-use terravec_io::vector::Regions;
 
 use super::extract::{Area, Request};
 use super::layer::Layer;
@@ -24,30 +23,22 @@ pub(crate) fn bounds_of(area: &Area) -> Result<Option<LonLatBox>> {
         Area::Box(b) => Ok(Some(*b)),
         Area::Grid(grid) => grid.lonlat_bbox().map(Some).map_err(Error::geo("the target grid")),
         Area::Regions { regions, .. } => {
-            let mut points =
-                regions.polygons.iter().flat_map(|m| m.iter()).flat_map(|p| p.exterior().coords());
-            let first = points.next().ok_or_else(|| {
+            let spans: Vec<BBox> =
+                regions.polygons.iter().flat_map(|m| m.iter()).filter_map(polygon::bounds).collect();
+            let plain = spans.iter().copied().reduce(|a, b| a.union(&b)).ok_or_else(|| {
                 Error::query("the region file holds no polygon", "give a file with at least one polygon")
             })?;
-            let init = LonLatBox { west: first.x, south: first.y, east: first.x, north: first.y };
-            let plain = points.fold(init, |b, p| LonLatBox {
-                west: b.west.min(p.x),
-                south: b.south.min(p.y),
-                east: b.east.max(p.x),
-                north: b.north.max(p.y),
-            });
-            Ok(Some(across(&plain, regions)))
+            Ok(Some(across(&plain, spans)))
         }
     }
 }
 
 /// The smaller box across the antimeridian, for polygons on both of its sides.
-fn across(plain: &LonLatBox, regions: &Regions) -> LonLatBox {
+fn across(all: &BBox, mut spans: Vec<BBox>) -> LonLatBox {
+    let plain = LonLatBox { west: all.min_x, south: all.min_y, east: all.max_x, north: all.max_y };
     if plain.width() <= 180.0 || plain.west < -180.0 || plain.east > 180.0 {
-        return *plain;
+        return plain;
     }
-    let extent = |p: &Polygon<f64>| BBox::of_points(p.exterior().coords().map(|c| (c.x, c.y)));
-    let mut spans: Vec<BBox> = regions.polygons.iter().flat_map(|m| m.iter()).filter_map(extent).collect();
     spans.sort_by(|a, b| a.min_x.total_cmp(&b.min_x));
     // The widest gap between polygons is what the box leaves out.
     let (mut reach, mut gap) = (plain.west, (0.0, plain.east, plain.west));
@@ -59,8 +50,8 @@ fn across(plain: &LonLatBox, regions: &Regions) -> LonLatBox {
     }
     // On a grid in degrees a box across is as wide as the world, and so has to be much smaller to be the better one.
     match 360.0 - gap.0 < plain.width() / 2.0 {
-        true => LonLatBox { west: gap.2, east: gap.1, ..*plain },
-        false => *plain,
+        true => LonLatBox { west: gap.2, east: gap.1, ..plain },
+        false => plain,
     }
 }
 
