@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTDATA = ROOT / "testdata"
+
+# Who runs the tests in the background may have Ctrl-C ignored, which programs inherit; some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def target():
