@@ -183,6 +183,26 @@ def test_a_tile_without_landmask_is_left_out(terravec, tmp_path, serve):
     assert "nothing says where it lies" in error
 
 
+def test_tiles_that_are_not_there_or_lack_scales_are_left_out(terravec, tmp_path, serve):
+    archive = Archive(tmp_path)
+    manifest(archive, archive.tiles_root / "manifest.parquet")
+    archive.add(6.15, 52.05, 32, "v1")
+    manifest(archive, archive.tiles_root / "manifest.parquet")
+    archive.tiles[6.15][0].unlink()
+    gone = archive.tiles[6.05][0]
+    gone.with_name(gone.name.replace(".npy", "_scales.npy")).unlink()
+    url, _ = serve(tmp_path)
+    spec = f"tessera-npy={url}/npy/v1"
+    assert terravec.json("info", spec)["tiles"] == 3
+    at = [[*map(float, np.ravel(centers(archive.tiles[t][3], [(5, 6)])))] for t in (5.95, 6.05, 6.15)]
+    points = write_points_csv(tmp_path / "p.csv", *zip(*at, strict=True))
+    table = terravec.table(spec, "--points", points, out=tmp_path / "o.parquet")
+    assert table["status"].to_pylist() == ["valid", "outside", "outside"]
+    alone = write_points_csv(tmp_path / "q.csv", *zip(at[2], strict=True))
+    error = terravec.fails(1, "sample", spec, "--points", alone)
+    assert "grid_6.15_52.05.npy" in error or "scales that belong to it are missing" in error
+
+
 def test_tiles_of_a_region_are_mirrored(terravec, tmp_path, archive, served):
     url, _stats = served
     spec, mirror = f"tessera-npy={url}/npy/v1", tmp_path / "mirror"
@@ -208,6 +228,22 @@ def test_tiles_of_a_region_are_mirrored(terravec, tmp_path, archive, served):
     assert json.loads(near.schema.metadata[b"terravec"])["version"] == "1.0-vultr"
     again = terravec.json("download", spec, "-o", mirror, "--bbox", box, "--year", 2024)
     assert again["report"]["bytes"] == 0 and again["report"]["present"] == 3
+
+
+def test_a_mirror_does_without_what_the_list_alone_has(terravec, tmp_path, serve):
+    archive = Archive(tmp_path / "there")
+    manifest(archive, archive.tiles_root / "manifest.parquet")
+    gone = archive.tiles[6.05][0]
+    gone.unlink()
+    gone.with_name(gone.name.replace(".npy", "_scales.npy")).unlink()
+    url, _ = serve(archive.root)
+    spec, mirror = f"tessera-npy={url}/npy/v1", tmp_path / "mirror"
+    said = terravec.json("download", spec, "-o", mirror)["report"]
+    assert (said["fetched"], said["left_out"]) == (4, 2)
+    assert not list((mirror / ".terravec" / "parts").glob("*"))
+    assert terravec.json("info", f"tessera-npy={mirror}")["tiles"] == 1
+    again = terravec("download", spec, "-o", mirror).stdout
+    assert "4 were there" in again and "2 that its list names are not at the host" in again
 
 
 def test_a_folder_of_numpy_tiles_is_mirrored(terravec, tmp_path, archive):

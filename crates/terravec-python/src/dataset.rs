@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use serde_json::json;
 use terravec::dataset::Tile;
 use terravec::patch::PatchQuery;
-use terravec::query::sample::{Place, locate, narrowed};
+use terravec::query::sample::{Place, locate};
 use terravec::{Area, Extraction, OpenOptions, PatchDataset, RasterDataset, Request, table};
 use terravec_geo::{Affine, Grid};
 
@@ -157,7 +157,7 @@ impl Dataset {
         let given = points.0.clone();
         let raster = {
             let years = years.clone();
-            work::run(py, None, move |_| narrowed(&raster, &given, &years))?
+            work::run(py, None, move |_| raster.narrowed_to(&given, &years))?
         };
         let periods = raster.periods(&years).map_err(|e| errors::raise(py, &e))?;
         let [period] = periods[..] else {

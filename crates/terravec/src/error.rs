@@ -108,6 +108,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// The failure to read bytes that is behind it, whatever they were read for.
+    #[must_use]
+    pub fn of_source(&self) -> Option<&SourceError> {
+        match self {
+            Self::Source(e)
+            | Self::Tiff(TiffError::Source(e))
+            | Self::Npy(NpyError::Source(e))
+            | Self::Zarr(ZarrError::Source(e))
+            | Self::Table(TableError::Source(e)) => Some(e),
+            _ => None,
+        }
+    }
+
     /// What went wrong with its causes, each said once.
     #[must_use]
     pub fn message(&self) -> String {

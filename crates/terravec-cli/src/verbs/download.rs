@@ -74,8 +74,12 @@ fn mirror(cli: &Cli, args: &Download, folder: &Path) -> Outcome {
         0 => String::new(),
         n => format!(", {} were there from before", show_size(n)),
     };
+    let left_out = match report.left_out {
+        0 => String::new(),
+        n => format!("; {n} that its list names are not at the host"),
+    };
     println!(
-        "{}: {} files fetched ({} came{resumed}), {} were there; {} compared with a published checksum",
+        "{}: {} files fetched ({} came{resumed}), {} were there; {} compared with a published checksum{left_out}",
         folder.display(),
         report.fetched,
         show_size(report.bytes),

@@ -139,6 +139,12 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// Whether it only says that something is not there: some stores refuse what they don't have, and what is not there is in no cache.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::Denied { .. } | Self::Offline { .. })
+    }
+
     /// Where it happened: a path or an address, without credentials.
     #[must_use]
     pub fn url(&self) -> &str {

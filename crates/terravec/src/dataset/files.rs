@@ -7,12 +7,15 @@ use terravec_io::source::Location;
 
 use super::RasterDataset;
 use super::file::{Files, RasterFile};
+use super::npy_layout::Layout;
+use super::open_zarr::Grids;
 use super::register::Listed;
 use super::tile::Tile;
 use super::zarr::ZarrTile;
 use crate::error::{Error, Result};
+use crate::query::bounds_of;
 use crate::query::extract::Area;
-use crate::query::places::{Places, boxes_of};
+use crate::query::places::Places;
 use crate::time::Years;
 
 /// Points per edge of a box that is moved to another CRS.
@@ -47,21 +50,26 @@ impl RasterDataset {
     /// If a year is not there, a region is empty, or what says where the files are can't be read.
     pub(crate) fn stored_files(&self, area: &Area, years: &Years) -> Result<Stored> {
         let places = Places::of_area(area)?;
-        let files = match &*self.files {
-            Files::Tiff => self
-                .listed(&places, years)?
-                .into_iter()
-                .map(|l| StoredFile::new(self.root.join(&l.path), l.bytes))
-                .collect(),
-            Files::Npy(_) => self.npy_files(&self.listed(&places, years)?)?,
-            Files::Zarr(_) => return self.zarr_files(&places, boxes_of(area)?.as_deref(), years),
+        let (files, chunks) = match &*self.files {
+            Files::Zarr(grids) => (self.zarr_files(grids, &places, years)?, true),
+            Files::Npy(layout) => (self.npy_files(layout, &self.listed(&places, years)?)?, false),
+            Files::Tiff => (self.listed(&places, years)?.iter().map(|l| self.tile_file(l)).collect(), false),
         };
-        Ok(Stored::below(&self.root, files, false))
+        match bounds_of(area)? {
+            Some(area) if files.is_empty() => Err(self.nothing_there(&area, "no tile lies there")),
+            _ => Ok(Stored::below(&self.root, files, chunks)),
+        }
+    }
+
+    /// The file of a tile. A register may name some that are not there.
+    fn tile_file(&self, l: &Listed) -> StoredFile {
+        let optional = self.register.is_some();
+        StoredFile { optional, ..StoredFile::new(self.root.join(&l.path), l.bytes) }
     }
 
     /// Tiles, their scales, and what says where they lie.
-    fn npy_files(&self, listed: &[Listed]) -> Result<Vec<StoredFile>> {
-        let (Files::Npy(layout), reader) = (&*self.files, self.reader(0)?) else { return Ok(Vec::new()) };
+    fn npy_files(&self, layout: &Layout, listed: &[Listed]) -> Result<Vec<StoredFile>> {
+        let reader = self.reader(0)?;
         let folder = match &reader.file {
             RasterFile::Npy(tile) => tile.place_folder.as_ref(),
             _ => None,
@@ -73,20 +81,19 @@ impl RasterDataset {
                 |location: Location, bytes| StoredFile { optional: true, ..StoredFile::new(location, bytes) };
             let scales = layout.scales_of(&tile).map(|s| beside(s, l.scales_bytes));
             let place = layout.place_of(&tile, &self.product, folder).map(|p| beside(p, None));
-            [Some(StoredFile::new(tile, l.bytes)), scales, place].into_iter().flatten()
+            [Some(self.tile_file(l)), scales, place].into_iter().flatten()
         };
         Ok(listed.iter().flat_map(of).collect())
     }
 
     /// Chunks, and what was read to open the store.
-    fn zarr_files(&self, places: &Places, boxes: Option<&[LonLatBox]>, years: &Years) -> Result<Stored> {
-        let Files::Zarr(grids) = &*self.files else { return Ok(Stored::below(&self.root, Vec::new(), true)) };
+    fn zarr_files(&self, grids: &Grids, places: &Places, years: &Years) -> Result<Vec<StoredFile>> {
         let mut names = std::collections::BTreeSet::new();
         for period in self.periods(years)? {
             for tile in self.tiles.iter().filter(|t| t.year() == period && places.touch(&t.lonlat)) {
                 let Some(of) = grids.get(&tile.path) else { continue };
                 let zarr = ZarrTile { of: of.clone(), step: tile.step };
-                let windows = match boxes {
+                let windows = match places.boxes() {
                     None => vec![Window::new(0, 0, tile.grid.width, tile.grid.height)],
                     Some(boxes) => {
                         windows(tile, boxes).map_err(Error::geo(format!("the area in {}", tile.grid.crs)))?
@@ -97,6 +104,9 @@ impl RasterDataset {
                 }
             }
         }
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
         let chunks = names.into_iter().map(|n| (n, false));
         let opening = grids.values().next().map(|g| g.codes.opening_files()).unwrap_or_default();
         let all = chunks.chain(opening.into_iter().map(|n| (n, true)));
@@ -105,7 +115,7 @@ impl RasterDataset {
             changes,
             ..StoredFile::new(self.root.join(&name), None)
         };
-        Ok(Stored::below(&self.root, all.map(file).collect(), true))
+        Ok(all.map(file).collect())
     }
 }
 

@@ -201,6 +201,14 @@ impl RasterDataset {
         self.around(&Places::of_area(area)?, years)
     }
 
+    /// The same for points.
+    ///
+    /// # Errors
+    /// As [`narrowed`](Self::narrowed).
+    pub fn narrowed_to(&self, points: &Points, years: &Years) -> Result<Self> {
+        self.around(&Places::of_points(points), years)
+    }
+
     /// The files that touch an area in some years, told without opening any.
     ///
     /// # Errors

@@ -166,13 +166,7 @@ fn open_tile(
     };
     let scales = match scales {
         Some(suffix) if !codes.header().dtype.is_float() => {
-            let scales = Npy::open(
-                location
-                    .parent()
-                    .join(&scales_name(location, suffix))
-                    .open()
-                    .map_err(|e| missing(location, e, "scales"))?,
-            )?;
+            let scales = open_scales(location, suffix)?;
             let fits = match scales.header().shape[..] {
                 [h, w] => (h, w) == (height, width),
                 // Old files repeat the scale for every band.
@@ -273,13 +267,7 @@ fn open_own(location: &Location, sidecar: &Sidecar, step: usize) -> Result<NpyTi
     };
     let mut scales = None;
     if sidecar.scaled {
-        let npy = Npy::open(
-            location
-                .parent()
-                .join(&scales_name(location, OWN_SCALES))
-                .open()
-                .map_err(|e| missing(location, e, "scales"))?,
-        )?;
+        let npy = open_scales(location, OWN_SCALES)?;
         let shape_of = &codes.header().shape;
         let flat: Vec<usize> =
             shape_of[..shape_of.len() - 3].iter().chain(&shape_of[shape_of.len() - 2..]).copied().collect();
@@ -311,12 +299,15 @@ fn shape(location: &Location, npy: &Npy, want: &str) -> Error {
     )
 }
 
-fn missing(location: &Location, e: SourceError, what: &str) -> Error {
-    match e {
-        SourceError::NotFound { url } => Error::open(
-            format!("{location}: the {what} that belong to it are missing: {url}"),
+/// The scales of the tile at `location`. Far away it is noticed only on reading that they are missing.
+fn open_scales(location: &Location, suffix: &str) -> Result<Npy> {
+    let place = location.parent().join(&scales_name(location, suffix));
+    let open = || -> Result<Npy> { Ok(Npy::open(place.open()?)?) };
+    open().map_err(|e| match e.of_source() {
+        Some(SourceError::NotFound { url }) => Error::open(
+            format!("{location}: the scales that belong to it are missing: {url}"),
             "fetch that file too; without it the codes mean nothing",
         ),
-        e => e.into(),
-    }
+        _ => e,
+    })
 }

@@ -320,10 +320,7 @@ fn remote(listing: &Listing, product: Option<Arc<Descriptor>>, options: &OpenOpt
         |p: &Descriptor| p.tiles.as_ref().is_some_and(|t| t.index.iter().any(|i| i == aef_index::NAME));
     if product.as_ref().is_none_or(|p| indexed(p)) || !root.is_listable() {
         match aef_index::read(root) {
-            // Some stores refuse what is not there, and what is not there is in no cache.
-            Err(Error::Source(
-                SourceError::NotFound { .. } | SourceError::Denied { .. } | SourceError::Offline { .. },
-            )) if root.is_listable() => {}
+            Err(e) if e.of_source().is_some_and(SourceError::is_absence) && root.is_listable() => {}
             read => return Ok(Opened::new(read?, require_aef(product, &options.catalog)?)),
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use terravec_io::source::{Entry, Location, SourceError};
-use terravec_io::table::TableError;
 
 use super::file::Files;
 use super::listing::Listing;
@@ -211,8 +210,7 @@ fn registered(
     let Some(spec) = product.tiles.as_ref().and_then(|t| t.manifest.as_ref()) else { return Ok(None) };
     let variant = agreed(root, root.without_query(), product, asked)?;
     let manifest = match Manifest::open(&root.join(&spec.file), product, spec, variant.as_ref()) {
-        // Some stores refuse what is not there, and what is not there is in no cache.
-        Err(Error::Table(TableError::Source(e)) | Error::Source(e)) if is_absent(&e) => {
+        Err(e) if e.of_source().is_some_and(SourceError::is_absence) => {
             return match root.is_listable() {
                 true => Ok(None),
                 false => Err(Error::open(
@@ -235,11 +233,6 @@ fn registered(
     let found = Opened { tiles: vec![first], product: Arc::clone(product), notes, version };
     let dataset = dataset(found, None, root.clone(), files, options);
     Ok(Some(RasterDataset { register: Some(Arc::new(register)), ..dataset }))
-}
-
-/// Whether a failure only says that something is not there.
-fn is_absent(e: &SourceError) -> bool {
-    matches!(e, SourceError::NotFound { .. } | SourceError::Denied { .. } | SourceError::Offline { .. })
 }
 
 /// An array that we wrote, by the JSON file beside it: a tile per year.

@@ -16,7 +16,7 @@ use crate::query::extract::{Area, Extraction, Request};
 use crate::query::gridded::Gridded;
 use crate::query::pixels::Kind;
 use crate::query::reduce::plans;
-use crate::query::sample::{locate, narrowed};
+use crate::query::sample::locate;
 use crate::time::Years;
 
 /// Points per edge of a box that is moved to another CRS.
@@ -54,7 +54,7 @@ pub fn regions(
     request: &Request,
 ) -> Result<Estimate> {
     let all = Area::Regions { regions: regions.clone(), mask: true, all_touched };
-    let dataset = &dataset.clone().around(&all, &request.years)?;
+    let dataset = &dataset.clone().narrowed(&all, &request.years)?;
     let (mut wanted, mut answer, mut memory) = (Wanted::new(), 0, READER);
     for plan in plans(dataset, regions, all_touched, request) {
         let plan = plan?;
@@ -183,7 +183,7 @@ fn blocks(file: &RasterFile, count: usize, bands: usize) -> (u64, u64) {
 /// # Errors
 /// If a year is not there or a header can't be read.
 pub(super) fn sample(dataset: &RasterDataset, points: &Points, years: &Years) -> Result<Estimate> {
-    let dataset = &narrowed(dataset, points, years)?;
+    let dataset = &dataset.narrowed_to(points, years)?;
     let mut wanted: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
     let periods = dataset.periods(years)?;
     for period in &periods {

@@ -40,6 +40,8 @@ pub struct Report {
     pub present: usize,
     /// Files whose published checksum was compared.
     pub checked: usize,
+    /// Files that the archive's own list names, and that are not there.
+    pub left_out: usize,
 }
 
 impl MirrorPlan {
@@ -81,6 +83,10 @@ impl MirrorPlan {
                         match run.file(file) {
                             // Nobody takes it only where finishing failed, which is told.
                             Ok(whole) => drop(finished.send(whole)),
+                            Err(Error::Source(SourceError::NotFound { .. })) if file.optional => {
+                                run.report(|r| r.left_out += 1);
+                                run.advance(file.bytes);
+                            }
                             Err(e) => run.fail(e),
                         }
                     }
@@ -192,7 +198,12 @@ impl Run<'_> {
             Ok(bytes) => bytes,
             // It is shorter than it was, or empty.
             Err(SourceError::BeyondEnd { .. }) => bytes::Bytes::new(),
-            Err(e) => return Err(e.into()),
+            Err(e) => {
+                if matches!(e, SourceError::NotFound { .. }) {
+                    part.discard();
+                }
+                return Err(e.into());
+            }
         };
         let fingerprint = source.fingerprint()?;
         part.begin(&fingerprint)?;

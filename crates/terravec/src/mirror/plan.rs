@@ -2,23 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use terravec_io::source::{self, Location, SourceError, is_below};
 
 use super::ledger::Ledger;
 use crate::dataset::files::{Stored, StoredFile};
-use crate::dataset::{Dataset, RasterDataset};
+use crate::dataset::{Dataset, RasterDataset, at_once};
 use crate::error::{Error, Result};
 use crate::patch::PatchDataset;
-use crate::query::bounds_of;
 use crate::query::extract::Area;
-use crate::query::places::Places;
 use crate::time::Years;
 
 /// Files that are asked one by one how large they are; of more, a store's list says so.
 const ASKED: usize = 2000;
-/// Questions in flight.
-const AT_ONCE: usize = 32;
 
 /// What to mirror, and where to.
 #[derive(Debug, Clone)]
@@ -46,6 +41,9 @@ pub struct MirrorFile {
     pub sha256: Option<String>,
     /// Whether it is there already.
     pub present: bool,
+    /// Whether the host may lack it.
+    #[serde(skip)]
+    pub(super) optional: bool,
 }
 
 /// The files of a mirror.
@@ -120,10 +118,6 @@ pub fn plan(dataset: &Dataset, request: &MirrorRequest) -> Result<MirrorPlan> {
 }
 
 fn of_raster(d: &RasterDataset, request: &MirrorRequest) -> Result<(Stored, Option<Location>)> {
-    let places = Places::of_area(&request.area)?;
-    if let (true, Some(area)) = (d.listed(&places, &request.years)?.is_empty(), bounds_of(&request.area)?) {
-        return Err(d.nothing_there(&area, "no tile lies there"));
-    }
     let stored = d.stored_files(&request.area, &request.years)?;
     let index = d.product().tiles.as_ref().is_some_and(|t| t.index.iter().any(|i| i == super::index::NAME));
     let index = (index && stored.base == *d.root()).then(|| d.root().join(super::index::NAME));
@@ -156,16 +150,17 @@ fn sized(stored: Stored, ledger: &Ledger, folder: &Path) -> Result<Vec<(String, 
         true if files.values().any(|f| f.bytes.is_none()) => Some(source::list(&base)?),
         _ => None,
     };
-    let ask = |(path, stored): (String, StoredFile)| -> Result<(String, Option<MirrorFile>)> {
+    let ask = |(path, stored): &(String, StoredFile)| -> Result<(String, Option<MirrorFile>)> {
         let url = stored.location.clone();
+        let optional = stored.optional;
         let file = |bytes: u64, sha256: Option<String>, present: bool| {
-            Some(MirrorFile { url: url.clone(), path: path.clone(), bytes, sha256, present })
+            Some(MirrorFile { url: url.clone(), path: path.clone(), bytes, sha256, present, optional })
         };
-        let have = here(&path);
+        let have = here(path);
         let found = match (have, stored.bytes, &listed) {
             (Some((bytes, _)), ..) if !stored.changes => file(bytes, None, true),
             (_, Some(bytes), _) => file(bytes, None, false),
-            (None, None, Some(list)) => match list.binary_search_by(|e| e.path.as_str().cmp(&path)) {
+            (None, None, Some(list)) => match list.binary_search_by(|e| e.path.as_str().cmp(path)) {
                 Ok(i) => file(list[i].size, list[i].sha256.clone(), false),
                 Err(_) if stored.optional => None,
                 Err(_) => return Err(SourceError::NotFound { url: url.to_string() }.into()),
@@ -188,11 +183,8 @@ fn sized(stored: Stored, ledger: &Ledger, folder: &Path) -> Result<Vec<(String, 
                 }
             }
         };
-        Ok((path, found))
+        Ok((path.clone(), found))
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(AT_ONCE.min(files.len().max(1))).build();
-    let pool = pool.map_err(|e| Error::open(format!("can't start threads: {e}"), "try again"))?;
     let files: Vec<(String, StoredFile)> = files.into_iter().collect();
-    let files: Vec<Result<_>> = pool.install(|| files.into_par_iter().map(ask).collect());
-    files.into_iter().collect()
+    at_once(&files, ask)?.into_iter().collect()
 }

@@ -1,7 +1,6 @@
 //! What windows and polygons can be read from: tiles of a raster, or an encoder that answers everywhere.
 
 use super::extract::Area;
-use super::places::Places;
 use crate::catalog::Descriptor;
 use crate::dataset::RasterDataset;
 use crate::error::Result;
@@ -41,9 +40,9 @@ impl Gridded {
     }
 
     /// The same with those tiles that an area and some years need, of archives with a register.
-    pub(crate) fn around(self, area: &Area, years: &Years) -> Result<Self> {
+    pub(crate) fn narrowed(self, area: &Area, years: &Years) -> Result<Self> {
         Ok(match self {
-            Self::Tiles(d) => Self::Tiles(d.around(&Places::of_area(area)?, years)?),
+            Self::Tiles(d) => Self::Tiles(d.narrowed(area, years)?),
             encoder @ Self::Encoder(_) => encoder,
         })
     }

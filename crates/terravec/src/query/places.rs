@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use geo_types::MultiPolygon;
-use terravec_geo::polygon::touches_box;
+use terravec_geo::polygon::{bounds, touches_box};
 use terravec_geo::{BBox, LonLatBox};
 use terravec_io::vector::{Points, Regions};
 
@@ -76,16 +76,24 @@ impl Places {
         found || near.into_iter().any(|i| other.split().iter().any(|b| reaches(&polygons[i], b)))
     }
 
+    /// The boxes; `None` for everywhere.
+    pub(crate) fn boxes(&self) -> Option<&[LonLatBox]> {
+        match self {
+            Self::Everywhere => None,
+            Self::Boxes { boxes, .. } => Some(boxes),
+        }
+    }
+
     /// The smallest box around all; `None` for everywhere.
     pub(crate) fn bounds(&self) -> Option<LonLatBox> {
-        let Self::Boxes { boxes, .. } = self else { return None };
+        let boxes = self.boxes()?;
         let join = |a: LonLatBox, b: &LonLatBox| LonLatBox {
             west: a.west.min(if b.crosses_antimeridian() { -180.0 } else { b.west }),
             south: a.south.min(b.south),
             east: a.east.max(if b.crosses_antimeridian() { 180.0 } else { b.east }),
             north: a.north.max(b.north),
         };
-        match boxes.as_slice() {
+        match boxes {
             [one] => Some(*one),
             [first, rest @ ..] => Some(rest.iter().fold(join(*first, first), join)),
             [] => None,
@@ -93,20 +101,10 @@ impl Places {
     }
 }
 
-/// The box of an area, or of each of its polygons; `None` for everywhere.
-///
-/// # Errors
-/// If it holds no polygon, or is a grid that lies nowhere.
-pub(crate) fn boxes_of(area: &Area) -> Result<Option<Vec<LonLatBox>>> {
-    let whole = bounds_of(area)?;
-    let Area::Regions { regions, .. } = area else { return Ok(whole.map(|b| vec![b])) };
-    Ok(Some(parts(regions).map(|(b, _)| b).collect()))
-}
-
 /// Each polygon with the box around it: parts of a country may lie far from one another.
 fn parts(regions: &Regions) -> impl Iterator<Item = (LonLatBox, MultiPolygon<f64>)> {
     regions.polygons.iter().flat_map(|m| m.iter()).filter_map(|p| {
-        let b = BBox::of_points(p.exterior().coords().map(|c| (c.x, c.y)))?;
+        let b = bounds(p)?;
         let lonlat = LonLatBox { west: b.min_x, south: b.min_y, east: b.max_x, north: b.max_y };
         Some((lonlat, MultiPolygon(vec![p.clone()])))
     })
@@ -114,8 +112,7 @@ fn parts(regions: &Regions) -> impl Iterator<Item = (LonLatBox, MultiPolygon<f64
 
 /// Whether a polygon touches a box, which may reach beyond 180 degrees, as may the polygon.
 pub(crate) fn reaches(polygon: &MultiPolygon<f64>, b: &BBox) -> bool {
-    let turned = |turn: f64| BBox { min_x: b.min_x + turn, max_x: b.max_x + turn, ..*b };
-    [0.0, 360.0, -360.0].into_iter().any(|turn| touches_box(polygon, &turned(turn)))
+    b.turned().iter().any(|b| touches_box(polygon, b))
 }
 
 /// Calls `found` with each cell that a box covers, until it says that this is enough.

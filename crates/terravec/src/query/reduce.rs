@@ -74,7 +74,7 @@ pub fn reduce(
     how: Reduce,
 ) -> Result<Reduced> {
     let all = Area::Regions { regions: regions.clone(), mask: true, all_touched };
-    let dataset = dataset.into().around(&all, &request.years)?.keeping_blocks();
+    let dataset = dataset.into().narrowed(&all, &request.years)?.keeping_blocks();
     if request.codes {
         return Err(Error::query("codes can't be reduced: they are not values", "leave --codes out"));
     }

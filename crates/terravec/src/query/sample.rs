@@ -13,7 +13,6 @@ use terravec_io::vector::Points;
 use terravec_io::{Codes, Samples};
 
 use super::pixels::{Form, Pixels};
-use super::places::Places;
 use crate::dataset::RasterDataset;
 use crate::error::{Error, Result};
 use crate::interrupt::Watch;
@@ -64,7 +63,7 @@ struct Hit {
 /// # Errors
 /// If a year is not there or a tile can't be read. Points outside the dataset are no error: their status says so.
 pub fn sample(dataset: &RasterDataset, points: Points, years: &Years, codes: bool) -> Result<Sampled> {
-    let dataset = &dataset.around(&Places::of_points(&points), years)?;
+    let dataset = &dataset.narrowed_to(&points, years)?;
     let first = dataset.reader(0)?;
     if !codes {
         first.decoder.check_decodes().map_err(Error::codec(dataset.root().to_string()))?;
@@ -152,14 +151,6 @@ pub struct Place {
     pub col: usize,
     /// Its row, north first.
     pub row: usize,
-}
-
-/// The dataset with those tiles that [`locate`] needs, of archives with a register.
-///
-/// # Errors
-/// If a tile can't be opened, or there are too many.
-pub fn narrowed(dataset: &RasterDataset, points: &Points, years: &Years) -> Result<RasterDataset> {
-    dataset.around(&Places::of_points(points), years)
 }
 
 /// The pixel that answers for each point in a period; of several tiles, the one asked first. `None` where no tile is.

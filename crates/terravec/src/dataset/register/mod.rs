@@ -45,7 +45,7 @@ const TRIED: usize = 3;
 
 /// Whether a failure is that of one tile, and the rest of the archive is none the worse: it is not there, or lacks its scales or its place.
 fn is_unusable(e: &Error) -> bool {
-    matches!(e, Error::Open { .. } | Error::Source(SourceError::NotFound { .. }))
+    matches!(e, Error::Open { .. }) || matches!(e.of_source(), Some(SourceError::NotFound { .. }))
 }
 
 /// Where files are named.

@@ -29,12 +29,7 @@ pub(crate) fn find(folder: &Location, tiles: &[&Tile], places: &Places) -> Resul
     let parts = match source::list(folder) {
         Ok(parts) => parts,
         // A copy of the store alone, or a host that can't list.
-        Err(
-            SourceError::NotFound { .. }
-            | SourceError::Denied { .. }
-            | SourceError::Offline { .. }
-            | SourceError::NotListable { .. },
-        ) => return Ok(None),
+        Err(e) if e.is_absence() || matches!(e, SourceError::NotListable { .. }) => return Ok(None),
         Err(e) => return Err(e.into()),
     };
     let of = |tile: &Tile| {
