@@ -1,7 +1,8 @@
 //! `change`: two years compared, or polygons followed through years.
 
+use std::path::PathBuf;
+
 use serde_json::json;
-use terravec::sink::check_absent;
 use terravec::{Area, Dataset, Error, Request};
 use terravec_analysis::change::{Change, Measure, Rule, trajectories};
 use terravec_analysis::raster;
@@ -9,19 +10,15 @@ use terravec_analysis::raster;
 use super::estimate::settled;
 use super::look_at::extent;
 use super::search::put;
-use super::{Outcome, dataset, regions, writable};
+use super::{Outcome, check_outputs, dataset, regions};
 use crate::args::{self, Cli};
 use crate::report::{Bar, Failure};
 
 pub(crate) fn run(cli: &Cli, args: &args::Change) -> Outcome {
-    if !args.bound.dry_run {
-        for out in args.output.iter().chain(&args.map) {
-            check_absent(out, args.place.force)?;
-            writable(out)?;
-        }
-        if let Some(map) = &args.map {
-            raster::check(map, args.place.force)?;
-        }
+    let outputs = args.output.iter().chain(&args.map).map(PathBuf::as_path);
+    check_outputs(&args.bound, outputs, args.place.force)?;
+    if let Some(path) = args.map.as_ref().filter(|_| !args.bound.dry_run) {
+        raster::check(path, args.place.force)?;
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let measure = match args.measure {

@@ -1,24 +1,21 @@
 //! `cluster`: k-means on a sample, then labels everywhere.
 
+use std::path::PathBuf;
+
 use serde_json::json;
-use terravec::sink::check_absent;
 use terravec::{Dataset, Extraction, estimate};
 use terravec_analysis::cluster::{Clusters, Labelled, Sample, Settings};
 use terravec_analysis::rows::Stream;
 
 use super::estimate::settled;
 use super::look_at::{extent, read_text, save_text};
-use super::{Outcome, dataset, row_query, writable};
+use super::{Outcome, check_outputs, dataset, row_query};
 use crate::args::{Cli, Cluster};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Cluster) -> Outcome {
-    if !args.bound.dry_run {
-        for out in args.output.iter().chain(&args.save) {
-            check_absent(out, args.place.force)?;
-            writable(out)?;
-        }
-    }
+    let outputs = args.output.iter().chain(&args.save).map(PathBuf::as_path);
+    check_outputs(&args.bound, outputs, args.place.force)?;
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let source = Source::open(args, &dataset)?;
     // A sample is drawn from all that is there, and then all of it labelled.

@@ -13,18 +13,10 @@ pub(crate) fn settled(
     bound: &Bound,
     estimate: impl FnOnce() -> Result<Estimate>,
 ) -> Result<bool, Failure> {
-    if !bound.dry_run && bound.max_bytes.is_none() {
-        return Ok(false);
-    }
-    let estimate = estimate()?;
-    if bound.dry_run {
-        tell(cli, bound, &estimate, None)?;
-    }
-    allow(estimate.bytes, bound.max_bytes.as_deref())?;
-    Ok(bound.dry_run)
+    settled_each(cli, bound, &[], || Ok(vec![estimate()?]))
 }
 
-/// The same of several datasets, each told apart.
+/// The same of several datasets, each told apart by its name.
 pub(crate) fn settled_each(
     cli: &Cli,
     bound: &Bound,
@@ -35,25 +27,12 @@ pub(crate) fn settled_each(
         return Ok(false);
     }
     let each = estimates()?;
-    let all = each.iter().cloned().sum();
+    let all = match each.as_slice() {
+        [one] => one.clone(),
+        many => many.iter().cloned().sum(),
+    };
     if bound.dry_run {
-        let told = names.iter().zip(&each);
-        if cli.json() {
-            let datasets: Vec<_> =
-                told.map(|(name, e)| serde_json::json!({ "dataset": name, "estimate": e })).collect();
-            tell(cli, bound, &all, Some(datasets))?;
-        } else {
-            for (name, e) in told {
-                println!(
-                    "{name}: {} files, {} requests, {} ({})",
-                    e.files,
-                    e.requests,
-                    show_size(e.bytes),
-                    e.basis
-                );
-            }
-            tell(cli, bound, &all, None)?;
-        }
+        tell(cli, bound, &all, &names.iter().zip(&each).collect::<Vec<_>>())?;
     }
     allow(all.bytes, bound.max_bytes.as_deref())?;
     Ok(bound.dry_run)
@@ -63,7 +42,7 @@ fn tell(
     cli: &Cli,
     bound: &Bound,
     estimate: &Estimate,
-    datasets: Option<Vec<serde_json::Value>>,
+    datasets: &[(&String, &Estimate)],
 ) -> Result<(), Failure> {
     let default = Line::default();
     let bandwidth = bound.bandwidth.as_deref().map(Line::parse_bandwidth).transpose()?;
@@ -75,11 +54,16 @@ fn tell(
     if cli.json() {
         let mut told =
             serde_json::json!({ "estimate": estimate, "line": line, "seconds": seconds, "usd": usd });
-        if let Some(datasets) = datasets {
-            told["datasets"] = datasets.into();
+        if !datasets.is_empty() {
+            let each = datasets.iter().map(|(name, e)| serde_json::json!({ "dataset": name, "estimate": e }));
+            told["datasets"] = each.collect();
         }
         print_json(&told);
         return Ok(());
+    }
+    for (name, e) in datasets {
+        let bytes = show_size(e.bytes);
+        println!("{name}: {} files, {} requests, {bytes} ({})", e.files, e.requests, e.basis);
     }
     println!("files    {} ({} opened for this)", estimate.files, estimate.files_opened);
     println!("requests {}", estimate.requests);

@@ -10,13 +10,12 @@ use terravec_geo::Crs;
 use terravec_io::vector::write_table;
 
 use super::estimate::settled;
-use super::{Outcome, area, dataset, row_query, writable, years};
+use super::{Outcome, area, dataset, output_of, row_query, writable, years};
 use crate::args::{Bound, Cli, Convert, Extract, Resampling, Rows, Target};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Extract) -> Outcome {
-    // Absent only in a dry run, which writes nothing.
-    let output = args.output.as_deref().unwrap_or(Path::new("."));
+    let output = output_of(args.output.as_ref());
     if !args.bound.dry_run {
         writable(output)?;
     }
@@ -141,8 +140,7 @@ fn write_rows(cli: &Cli, dataset: &PatchDataset, query: &PatchQuery, output: &Pa
 }
 
 pub(crate) fn convert(cli: &Cli, args: &Convert) -> Outcome {
-    // Absent only in a dry run, which writes nothing.
-    let output = args.output.as_deref().unwrap_or(Path::new("."));
+    let output = output_of(args.output.as_ref());
     if !args.bound.dry_run {
         writable(output)?;
     }

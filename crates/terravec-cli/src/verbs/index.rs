@@ -4,14 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use serde_json::json;
-use terravec::sink::check_absent;
 use terravec::{Dataset, Extraction, Request, estimate};
 use terravec_analysis::index::{Build, Index, Source};
 use terravec_analysis::rows::Stream;
 
 use super::estimate::settled;
 use super::search::metric;
-use super::{Outcome, area, dataset, row_query, writable, years};
+use super::{Outcome, area, check_outputs, dataset, output_of, row_query, years};
 use crate::args::{self, Cli, IndexBuild, Indexed};
 use crate::report::{Bar, Failure, print_json};
 
@@ -42,14 +41,8 @@ fn megabytes(what: &Indexed) -> usize {
 }
 
 fn build(cli: &Cli, args: &IndexBuild) -> Outcome {
-    // Absent only in a dry run, which writes nothing.
-    let output = args.output.as_deref().unwrap_or(Path::new("."));
-    if !args.what.bound.dry_run {
-        writable(output)?;
-        if !args.force {
-            check_absent(output, false)?;
-        }
-    }
+    let output = output_of(args.output.as_ref());
+    check_outputs(&args.what.bound, [output], args.force)?;
     let how = Build {
         metric: metric(args.metric),
         lists: args.lists,

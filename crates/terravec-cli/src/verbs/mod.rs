@@ -15,15 +15,16 @@ mod pca;
 mod sample;
 mod search;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use terravec::catalog::Catalog;
 use terravec::patch::{Condition, OnBad, PatchQuery};
+use terravec::sink::check_absent;
 use terravec::{Area, Dataset, Interval, OpenOptions, Years};
 use terravec_geo::LonLatBox;
 use terravec_io::vector::{self, Regions};
 
-use crate::args::{Cli, Place, Rows, Verb};
+use crate::args::{Bound, Cli, Place, Rows, Verb};
 use crate::report::Failure;
 
 type Outcome = Result<(), Failure>;
@@ -137,6 +138,20 @@ fn area(place: &Place) -> Result<Area, Failure> {
         (None, None) => return Ok(bbox(place.bbox.as_deref())?.map_or(Area::All, Area::Box)),
     };
     Ok(Area::Regions { regions, mask: true, all_touched: false })
+}
+
+/// Where the output goes. It is not said only in a dry run, which writes nothing.
+fn output_of(output: Option<&PathBuf>) -> &Path {
+    output.map_or(Path::new("."), PathBuf::as_path)
+}
+
+/// Sees that outputs can be written, and stand in nobody's way unless they are to be replaced; not in a dry run, which writes none.
+fn check_outputs<'a>(bound: &Bound, outputs: impl IntoIterator<Item = &'a Path>, force: bool) -> Outcome {
+    for out in outputs.into_iter().filter(|_| !bound.dry_run) {
+        check_absent(out, force)?;
+        writable(out)?;
+    }
+    Ok(())
 }
 
 /// A path on a folder that exists, so that a long run does not fail at its end.

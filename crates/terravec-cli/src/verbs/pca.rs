@@ -1,7 +1,8 @@
 //! `pca`: one basis for many pictures.
 
+use std::path::PathBuf;
+
 use serde_json::json;
-use terravec::sink::check_absent;
 use terravec::{Dataset, Extraction};
 use terravec_analysis::cluster::Sample;
 use terravec_analysis::pca::Projection;
@@ -10,19 +11,15 @@ use terravec_analysis::rows::Stream;
 
 use super::estimate::settled;
 use super::look_at::{extent, read_text, save_text};
-use super::{Outcome, dataset, row_query, writable};
+use super::{Outcome, check_outputs, dataset, row_query};
 use crate::args::{Cli, Pca};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Pca) -> Outcome {
-    if !args.bound.dry_run {
-        for out in args.output.iter().chain(&args.save) {
-            check_absent(out, args.place.force)?;
-            writable(out)?;
-        }
-        if let Some(out) = &args.output {
-            raster::check(out, args.place.force)?;
-        }
+    let outputs = args.output.iter().chain(&args.save).map(PathBuf::as_path);
+    check_outputs(&args.bound, outputs, args.place.force)?;
+    if let Some(path) = args.output.as_ref().filter(|_| !args.bound.dry_run) {
+        raster::check(path, args.place.force)?;
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let (area, request) = extent(&args.place)?;

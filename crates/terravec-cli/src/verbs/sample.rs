@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use terravec::patch::Near;
-use terravec::sink::check_absent;
 use terravec::{Area, SampleRequest, table};
 use terravec_io::vector::{self, Points, write_table};
 
 use super::estimate::settled;
-use super::{Outcome, dataset, row_query, writable};
+use super::{Outcome, check_outputs, dataset, row_query};
 use crate::args::{Cli, Sample};
 use crate::report::{Failure, print_json};
 
@@ -17,10 +16,7 @@ use crate::report::{Failure, print_json};
 pub(super) const PRINTED: usize = 20;
 
 pub(crate) fn run(cli: &Cli, args: &Sample) -> Outcome {
-    if let Some(out) = args.output.as_ref().filter(|_| !args.bound.dry_run) {
-        check_absent(out, args.force)?;
-        writable(out)?;
-    }
+    check_outputs(&args.bound, args.output.as_deref(), args.force)?;
     let (spec, points) = match (args.datasets.as_slice(), &args.points) {
         ([spec], Some(points)) => (spec, points),
         _ => return super::join::run(cli, args),

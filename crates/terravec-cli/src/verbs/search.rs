@@ -1,10 +1,9 @@
 //! `search`: what is similar.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use serde_json::json;
-use terravec::sink::check_absent;
 use terravec::{Dataset, Provenance, read_vectors, table};
 use terravec_analysis::index::Index;
 use terravec_analysis::raster;
@@ -15,19 +14,15 @@ use terravec_io::vector::{self, write_table};
 
 use super::estimate::settled;
 use super::sample::{PRINTED, read_points};
-use super::{Outcome, area, bbox, dataset, row_query, writable, years};
+use super::{Outcome, area, bbox, check_outputs, dataset, row_query, years};
 use crate::args::{self, Cli, Search};
 use crate::report::{Bar, Failure, print_json};
 
 pub(crate) fn run(cli: &Cli, args: &Search) -> Outcome {
-    if !args.bound.dry_run {
-        for out in args.output.iter().chain(&args.map) {
-            check_absent(out, args.force)?;
-            writable(out)?;
-        }
-        if let Some(map) = &args.map {
-            raster::check(map, args.force)?;
-        }
+    let outputs = args.output.iter().chain(&args.map).map(PathBuf::as_path);
+    check_outputs(&args.bound, outputs, args.force)?;
+    if let Some(path) = args.map.as_ref().filter(|_| !args.bound.dry_run) {
+        raster::check(path, args.force)?;
     }
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let ask = ask(cli, args, &dataset)?;

@@ -2,22 +2,17 @@
 
 use std::path::Path;
 
-use terravec::sink::check_absent;
 use terravec_analysis::assess::{Assessment, FewShot, cross_validate, default_folds, few_shot, score, study};
 use terravec_analysis::learn::{self, Labelled, Model};
 
-use super::super::{Outcome, writable};
+use super::super::{Outcome, check_outputs, output_of};
 use super::{how, labelled, say, show};
 use crate::args::{Assess, Cli, Fit};
 use crate::report::{Failure, print_json};
 
 pub(super) fn fit(cli: &Cli, args: &Fit, values: bool) -> Outcome {
-    // Absent only in a dry run, which writes nothing.
-    let output = args.output.as_deref().unwrap_or(Path::new("."));
-    if !args.labels.bound.dry_run {
-        check_absent(output, args.force)?;
-        writable(output)?;
-    }
+    let output = output_of(args.output.as_ref());
+    check_outputs(&args.labels.bound, [output], args.force)?;
     let fit = how(&args.learner, values)?;
     let colours = args.colours.as_deref().map(read_colours).transpose()?;
     let Some(labelled) = labelled(cli, &args.labels, args.learner.seed, values)? else { return Ok(()) };

@@ -1,15 +1,12 @@
 //! `predict`: a region as a COG, or points as a table.
 
-use std::path::Path;
-
-use terravec::sink::check_absent;
 use terravec::{Extraction, SampleRequest, estimate, table};
 use terravec_analysis::learn::{Model, Task};
 use terravec_analysis::map::{Mapped, Outputs, predict, predictions};
 use terravec_io::vector::write_table;
 
 use super::super::estimate::settled;
-use super::super::{Outcome, area, dataset, extract, sample, writable, years};
+use super::super::{Outcome, area, check_outputs, dataset, extract, output_of, sample, writable, years};
 use super::say;
 use crate::args::{Cli, Predict};
 use crate::report::{Bar, Failure, print_json};
@@ -29,8 +26,7 @@ pub(super) fn run(cli: &Cli, args: &Predict, values: bool) -> Outcome {
 }
 
 fn region(cli: &Cli, args: &Predict, model: &Model) -> Outcome {
-    // Absent only in a dry run, which writes nothing.
-    let output = args.output.as_deref().unwrap_or(Path::new("."));
+    let output = output_of(args.output.as_ref());
     let outputs = Outputs {
         map: Some(output),
         quality: args.quality.as_deref(),
@@ -129,12 +125,8 @@ fn rows(cli: &Cli, args: &Predict, model: &Model, points: &str) -> Outcome {
     if let Some((_, flag)) = given.iter().find(|(given, _)| *given) {
         return Err(Failure::usage(format!("{flag} is for regions"), "leave it out with --points"));
     }
-    // Absent only in a dry run, which writes nothing.
-    let output = args.output.as_deref().unwrap_or(Path::new("."));
-    if !args.bound.dry_run {
-        check_absent(output, target.force)?;
-        writable(output)?;
-    }
+    let output = output_of(args.output.as_ref());
+    check_outputs(&args.bound, [output], target.force)?;
     let dataset = dataset(cli, &args.dataset.dataset, None)?;
     let request = SampleRequest { years: years(target.year.as_deref())?, ..SampleRequest::default() };
     let points = sample::read_points(points)?;
